@@ -1,0 +1,1 @@
+"""source-notion: brings a Notion workspace into any warehouse through Airbyte."""

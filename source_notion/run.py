@@ -1,0 +1,40 @@
+"""The executable `source-notion`: spec, check, discover and read."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, Optional
+
+from airbyte_cdk.entrypoint import AirbyteEntrypoint, launch
+from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer
+from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
+
+
+def source_notion(arguments: list[str]) -> YamlDeclarativeSource:
+    """The connector that the command line asks for.
+
+    Args:
+        arguments: the command line without the program's name, as Airbyte's protocol has it.
+    """
+    catalog = _read(AirbyteEntrypoint.extract_catalog(arguments))
+    state = AirbyteEntrypoint.extract_state(arguments)
+    return YamlDeclarativeSource(
+        path_to_yaml=str(Path(__file__).with_name("manifest.yaml")),
+        catalog=ConfiguredAirbyteCatalogSerializer.load(catalog) if catalog else None,
+        config=_read(AirbyteEntrypoint.extract_config(arguments)),
+        state=YamlDeclarativeSource.read_state(state) if state else None,
+    )
+
+
+def _read(path: Optional[str]) -> Any:
+    return json.loads(Path(path).read_text(encoding="utf-8")) if path else None
+
+
+def run() -> None:
+    """Run one command of the protocol."""
+    arguments = sys.argv[1:]
+    launch(source_notion(arguments), arguments)
+
+
+if __name__ == "__main__":
+    run()
