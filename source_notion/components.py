@@ -7,30 +7,37 @@ so nothing here keeps what belongs to one read anywhere but in that read's local
 
 import json
 import logging
+import time
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import Any, Callable, Optional
-
-import requests
+from typing import Any, Optional
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.declarative.auth.oauth import (
     DeclarativeSingleUseRefreshTokenOauth2Authenticator,
 )
+from airbyte_cdk.sources.declarative.incremental.concurrent_partition_cursor import (
+    ConcurrentPerPartitionCursor,
+)
 from airbyte_cdk.sources.declarative.migrations.state_migration import StateMigration
+from airbyte_cdk.sources.declarative.partition_routers.partition_router import PartitionRouter
 from airbyte_cdk.sources.declarative.partition_routers.substream_partition_router import (
     SubstreamPartitionRouter,
 )
 from airbyte_cdk.sources.declarative.retrievers.simple_retriever import SimpleRetriever
 from airbyte_cdk.sources.declarative.transformations import RecordTransformation
 from airbyte_cdk.sources.http_logger import format_http_message
+from airbyte_cdk.sources.streams.concurrent.cursor import Cursor
 from airbyte_cdk.sources.types import Record, StreamSlice
 from airbyte_cdk.utils.datetime_helpers import ab_datetime_parse
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 LOGGER = logging.getLogger("airbyte")
+
+# What the runtime hands a retriever to make records of a response (a `requests.Response`).
+RecordsOfResponse = Callable[[Any], Iterable[Record]]
 
 
 # ------------------------------------------------------------------------------------- retrievers
@@ -42,7 +49,14 @@ class NotionRetriever(SimpleRetriever):
 
     The error handler tells the runtime to ignore what Notion cannot give (an unshared block, a linked
     database); the runtime notes that at a level nobody reads and without the page's name.
+
+    Attributes:
+        cursor: the stream's cursor, as the runtime built it.
+        partition_router: the stream's partition router, if it has one.
     """
+
+    cursor: Optional[Cursor] = None
+    partition_router: Optional[PartitionRouter] = None
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters or {})
@@ -52,13 +66,16 @@ class NotionRetriever(SimpleRetriever):
         self.log_formatter = lambda response: format_http_message(
             response, f"Stream '{self.name}' request", "Reads one page of records", self.name
         )
+        if isinstance(self.partition_router, PageRouter):
+            self.cursor.__class__ = PageWalkCursor
+            self.partition_router.resume(self.cursor.state.get("parent_state"))
 
     def _fetch_next_page(
         self,
         stream_slice: StreamSlice,
         next_page_token: Optional[Mapping[str, Any]] = None,
         page_size_override: Optional[int] = None,
-    ) -> Optional[requests.Response]:
+    ) -> Any:
         response = super()._fetch_next_page(stream_slice, next_page_token, page_size_override)
         if response is not None and not response.ok:
             where = ", ".join(
@@ -85,7 +102,7 @@ class SearchRetriever(NotionRetriever):
 
     def _read_pages(
         self,
-        records_generator_fn: Callable[[Optional[requests.Response]], Iterable[Record]],
+        records_generator_fn: RecordsOfResponse,
         stream_slice: StreamSlice,
     ) -> Iterable[Record]:
         oldest = stream_slice.cursor_slice.get("start_time", "")
@@ -119,7 +136,7 @@ class BlockTreeRetriever(NotionRetriever):
 
     def _read_pages(
         self,
-        records_generator_fn: Callable[[Optional[requests.Response]], Iterable[Record]],
+        records_generator_fn: RecordsOfResponse,
         stream_slice: StreamSlice,
     ) -> Iterable[Record]:
         page_id = stream_slice.partition["page_id"]
@@ -156,7 +173,7 @@ class BlockTreeRetriever(NotionRetriever):
 
     def _children(
         self,
-        records_generator_fn: Callable[[Optional[requests.Response]], Iterable[Record]],
+        records_generator_fn: RecordsOfResponse,
         page_slice: StreamSlice,
         block_id: str,
     ) -> Iterator[tuple[int, Record]]:
@@ -193,28 +210,113 @@ class PageRouter(SubstreamPartitionRouter):
     """One partition a page, from the page edited longest ago to the newest.
 
     Search lists the newest first. Walked in that order, no state would be true before the end; walked
-    from the oldest up, "every page up to this time is delivered" is true at any moment. The router's
-    state says that, in the shape of its parent stream's state: `{"pages": {"last_edited_time": …}}`.
+    from the oldest up, "every page up to this one is delivered" is true at any moment, and a sync that
+    was cut off goes on where it was. The router's state, under its parent stream's name:
+
+    - during a walk `{"last_edited_time", "page_id"}` of the page walked last, `"newest"`: the newest
+      `last_edited_time` when the walk began, and `"began"`: when that was;
+    - after it `{"last_edited_time": newest, "walked": {page_id: last_edited_time}}`, or `{}` where the
+      next walk takes all pages again.
+
+    The parent stream lists from `last_edited_time`, less its lookback window: pages that the index
+    shows late are found. Those that were walked already stand in `walked` and are not walked again,
+    unless they were edited so shortly before that another edit could carry the same rounded time.
+
+    Attributes:
+        only_changed_pages: True to walk the pages edited since the last walk, False to walk all.
     """
 
+    only_changed_pages: bool = True
+
+    # As long as the lookback window in the manifest.
+    UNSETTLED = timedelta(minutes=10)
+    # More would make the state large; what is not remembered is walked again.
+    MOST_WALKED = 1000
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        super().__post_init__(parameters or {})
+        self._parent = self.parent_stream_configs[0].stream.name
+        self._state: Mapping[str, Any] = {}
+        self.began = _in_notions_format(datetime.now(timezone.utc))
+
+    def resume(self, state: Optional[Mapping[str, Any]]) -> None:
+        """Take up the state of an earlier sync: the `parent_state` of the stream's state."""
+        self._state = (state or {}).get(self._parent) or {}
+        self.began = self._state.get("began", self.began)
+
+    def get_stream_state(self) -> Mapping[str, Any]:
+        return {self._parent: self._state}
+
     def stream_slices(self) -> Iterable[StreamSlice]:
-        self._state = super().get_stream_state()
-        pages = [
+        before = self._state
+        walked = before.get("walked", {})
+        reached = (
+            (before.get("last_edited_time", ""), before["page_id"])
+            if "page_id" in before
+            else ("", "")
+        )
+        listed = sorted(
             (page.extra_fields["last_edited_time"], page.partition["page_id"])
             for page in super().stream_slices()
-        ]
-        pages.sort()
+        )
+        pages = [page for page in listed if page > reached and walked.get(page[1], "") < page[0]]
+        newest = before.get("newest") or (listed[-1][0] if listed else "")
         for last_edited_time, page_id in pages:
-            if self._state:
-                self._state = {"pages": {"last_edited_time": last_edited_time}}
+            self._state = {
+                "last_edited_time": last_edited_time,
+                "page_id": page_id,
+                "newest": newest,
+                "began": self.began,
+            }
             yield StreamSlice(
                 partition={"page_id": page_id},
                 cursor_slice={},
                 extra_fields={"last_edited_time": last_edited_time},
             )
+        if not self.only_changed_pages:
+            self._state = {}
+        elif newest:
+            self._state = {
+                "last_edited_time": newest,
+                "walked": self._settled(
+                    listed, newest, walked.keys() | {page[1] for page in pages}
+                ),
+            }
 
-    def get_stream_state(self) -> Mapping[str, Any]:
-        return self._state
+    def _settled(
+        self, listed: list[tuple[str, str]], newest: str, walked: set[str]
+    ) -> Mapping[str, str]:
+        """The walked pages that the next listing shows again, and that nobody need walk again."""
+        shown_again = _in_notions_format(ab_datetime_parse(newest) - self.UNSETTLED)
+        settled = min(newest, _in_notions_format(ab_datetime_parse(self.began) - self.UNSETTLED))
+        pages = [
+            (page_id, last_edited_time)
+            for last_edited_time, page_id in listed
+            if shown_again <= last_edited_time < settled and page_id in walked
+        ]
+        return dict(pages[-self.MOST_WALKED :])
+
+
+class PageWalkCursor(ConcurrentPerPartitionCursor):
+    """The runtime's cursor for many partitions, with the habits of a long walk over pages.
+
+    The runtime builds the cursor itself and takes no class of ours, so the retriever of a walk turns
+    its cursor into this one.
+    """
+
+    # The cursors of finished partitions serve nobody here, where one global cursor is the state.
+    DEFAULT_MAX_PARTITIONS_NUMBER = 100
+
+    SECONDS_BETWEEN_STATES = 30
+
+    def _throttle_state_message(self) -> Optional[float]:
+        """The runtime says at most every ten minutes where it is; a walk cut off would lose those."""
+        now = time.time()
+        return now if now - self._last_emission_time >= self.SECONDS_BETWEEN_STATES else None
+
+    def _update_global_cursor(self, value: Any) -> None:
+        """No state beyond the walk's beginning: what was written later may be on a page walked earlier."""
+        super()._update_global_cursor(min(value, self._partition_router.began))
 
 
 @dataclass
@@ -281,10 +383,10 @@ class BotOwnerInfo(RecordTransformation):
 class PublishedStateMigration(StateMigration):
     """Takes up the state of blocks and comments that Airbyte's published connector wrote.
 
-    Shapes: 2.x `{"last_edited_time": …}`; 3.x `{"states": [one for each page], "state":
-    {"last_edited_time": …}, "lookback_window": seconds, …}`, or the same without `states`. A 3.x state
-    without `state` was cut off in its first sync: it does not tell which pages are still missing, so
-    the stream starts over.
+    Shapes: 2.x `{"last_edited_time": …}`; 3.x `{"state": {"last_edited_time": …}, "lookback_window":
+    seconds, "states": [{"partition": {"id" or "block_id": page}, "cursor": {"last_edited_time": …}}]}`,
+    with either of `state` and `states` missing at times. Without `state`, the pages that `states` names
+    are known and any other page is not.
 
     Attributes:
         only_changed_pages: True where the state also says which pages to walk (blocks), False where
@@ -297,19 +399,25 @@ class PublishedStateMigration(StateMigration):
         return bool(stream_state) and "parent_state" not in stream_state
 
     def migrate(self, stream_state: Mapping[str, Any]) -> Mapping[str, Any]:
-        cursor = stream_state.get("state", stream_state)
-        if "last_edited_time" not in cursor:
-            return {}
-        lookback = int(stream_state.get("lookback_window") or 0)
-        walked_to = ab_datetime_parse(cursor["last_edited_time"]) - timedelta(seconds=lookback)
-        return {
-            "use_global_cursor": True,
-            "state": cursor,
-            "lookback_window": lookback,
-            "parent_state": {"pages": {"last_edited_time": _in_notions_format(walked_to)}}
-            if self.only_changed_pages
-            else {},
-        }
+        cursor = stream_state.get("state") or stream_state
+        migrated: dict[str, Any] = {"use_global_cursor": True, "parent_state": {"pages": {}}}
+        if "last_edited_time" in cursor:
+            lookback = int(stream_state.get("lookback_window") or 0)
+            walked_to = ab_datetime_parse(cursor["last_edited_time"]) - timedelta(seconds=lookback)
+            pages = {"last_edited_time": _in_notions_format(walked_to)}
+            migrated |= {"state": cursor, "lookback_window": lookback}
+        else:
+            pages = {
+                "walked": {
+                    next(iter(page["partition"].values())): _in_notions_format(
+                        ab_datetime_parse(page["cursor"]["last_edited_time"])
+                    )
+                    for page in stream_state.get("states", [])
+                }
+            }
+        if self.only_changed_pages:
+            migrated["parent_state"] = {"pages": pages}
+        return migrated
 
 
 # --------------------------------------------------------------------------------- configuration
@@ -412,4 +520,7 @@ def _bad_configuration(sentence: str) -> AirbyteTracedException:
 
 def _in_notions_format(time: datetime) -> str:
     """A time as pages carry it: `2026-07-04T09:08:00.000Z`."""
-    return time.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.") + f"{time.microsecond // 1000:03}Z"
+    return (
+        time.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.")
+        + f"{time.microsecond // 1000:03}Z"
+    )

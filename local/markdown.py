@@ -1,0 +1,198 @@
+"""A page as markdown, in the manner of GET /v1/pages/{id}/markdown.
+
+The stand-in renders what a reader of the endpoint has to cope with: nesting by tabs, tags for what markdown lacks,
+`<unknown>` for what the API does not render or show, and truncation. It is plausible, not Notion's own renderer.
+"""
+
+from __future__ import annotations
+
+from local.entries import Block, Database, Page, synced_from
+from local.objects import block_object
+from local.values import Json, object_url
+from local.workspace import Workspace
+
+_PREFIXES = {
+    "heading_1": "# ",
+    "heading_2": "## ",
+    "heading_3": "### ",
+    "heading_4": "#### ",
+    "bulleted_list_item": "- ",
+    "numbered_list_item": "1. ",
+    "quote": "> ",
+}
+_CONTAINERS = {
+    "column_list": "columns",
+    "column": "column",
+    "synced_block": "synced_block",
+    "tab": "tabs",
+}
+_MEDIA = {"video": "video", "audio": "audio", "pdf": "pdf", "file": "file"}
+_UNRENDERED = frozenset(
+    {"bookmark", "embed", "link_preview", "unsupported", "ai_block", "template"}
+)
+_MARKS = (("code", "`"), ("bold", "**"), ("italic", "*"), ("strikethrough", "~~"))
+
+
+def page_markdown(workspace: Workspace, entry: Page | Block) -> Json:
+    """Return the `page_markdown` object of a page, or of a block and what is below it."""
+    writer = _Writer(workspace)
+    if isinstance(entry, Page):
+        writer.write_children(entry, 0)
+    else:
+        writer.write(entry, 0)
+    return {
+        "object": "page_markdown",
+        "id": entry.id,
+        "markdown": "\n".join(writer.lines),
+        "truncated": bool(writer.unknown_ids),
+        "unknown_block_ids": writer.unknown_ids,
+    }
+
+
+def inline(items: list[Json]) -> str:
+    """Return rich text as markdown."""
+    return "".join(_inline_item(item) for item in items)
+
+
+def _inline_item(item: Json) -> str:
+    text = str(item["plain_text"])
+    if item["type"] == "equation":
+        text = f"$`{text}`$"
+    elif item["type"] == "mention":
+        text = _mention(item)
+    else:
+        for name, mark in _MARKS:
+            if item["annotations"][name]:
+                text = f"{mark}{text}{mark}"
+        if item["href"]:
+            text = f"[{text}]({item['href']})"
+    color = item["annotations"]["color"]
+    return text if color == "default" else f'<span color="{color}">{text}</span>'
+
+
+def _mention(item: Json) -> str:
+    kind = item["mention"]["type"]
+    text = item["plain_text"]
+    if kind == "user":
+        return f'<mention-user url="user://{item["mention"]["user"]["id"]}">{text.removeprefix("@")}</mention-user>'
+    if kind in ("page", "database"):
+        return f'<mention-{kind} url="{item["href"]}">{text}</mention-{kind}>'
+    if kind == "date":
+        return f'<mention-date start="{item["mention"]["date"]["start"]}"/>'
+    return f"[{text}]({item['href']})" if item["href"] else str(text)
+
+
+class _Writer:
+    """Collects the lines of a page, and the ids of the blocks that it could not render."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.lines: list[str] = []
+        self.unknown_ids: list[str] = []
+        self.blocks = 0
+
+    def write_children(self, entry: Page | Block, level: int) -> None:
+        """Write the blocks below `entry`, indented by `level` tabs; what is not shared stays unknown."""
+        for child in entry.children:
+            if child.in_trash:
+                continue
+            if (
+                self.blocks >= self.workspace.markdown_limit
+                or self.workspace.find(child.id) is None
+            ):
+                self._write_unknown(child.id, "", level)
+                self.unknown_ids.append(child.id)
+            else:
+                self.write(child, level)
+
+    def write(self, entry: Page | Block | Database, level: int) -> None:
+        """Write a block and what is below it."""
+        self.blocks += 1
+        if isinstance(entry, (Page, Database)):
+            tag = "page" if isinstance(entry, Page) else "database"
+            title = block_object(entry)[entry.type]["title"]
+            self._line(f'<{tag} url="{object_url(entry.id)}">{title}</{tag}>', level)
+            return
+        content = block_object(entry)[entry.type]
+        kind = entry.type
+        text = inline(content.get("rich_text", ()))
+        if kind in _UNRENDERED:
+            self._write_unknown(entry.id, content.get("block_type", kind), level)
+        elif kind in _PREFIXES and not content.get("is_toggleable"):
+            self._line(_PREFIXES[kind] + text, level)
+            self.write_children(entry, level + 1)
+        elif kind == "to_do":
+            self._line(f"- [{'x' if content['checked'] else ' '}] {text}", level)
+            self.write_children(entry, level + 1)
+        elif kind == "toggle" or content.get("is_toggleable"):
+            self._write_within(
+                "details", f"<summary>{_PREFIXES.get(kind, '')}{text}</summary>", entry, level
+            )
+        elif kind == "callout":
+            icon = (content.get("icon") or {}).get("emoji", "")
+            self._write_within(f'callout icon="{icon}"', text, entry, level)
+        elif kind == "table":
+            self._write_table(entry, level)
+        elif kind in _CONTAINERS:
+            self._write_container(entry, level)
+        elif kind == "meeting_notes":
+            self._write_within("meeting-notes", inline(content.get("title", ())), entry, level)
+        else:
+            self._line(_single(kind, content, text), level)
+            self.write_children(entry, level + 1)
+
+    def _write_container(self, entry: Block, level: int) -> None:
+        original_id = synced_from(entry)
+        if original_id is None:
+            self._write_within(_CONTAINERS[entry.type], "", entry, level)
+            return
+        original = self.workspace.find(original_id)
+        if not isinstance(original, Block):
+            self._write_unknown(entry.id, "", level)
+            self.unknown_ids.append(entry.id)
+            return
+        self._write_within(
+            f'synced_block_reference url="{object_url(original_id)}"', "", original, level
+        )
+
+    def _write_table(self, entry: Block, level: int) -> None:
+        self._line("<table>", level)
+        for row in self.workspace.listed_children(entry):
+            self.blocks += 1
+            cells = block_object(row)["table_row"]["cells"]
+            self._line(
+                "<tr>" + "".join(f"<td>{inline(cell)}</td>" for cell in cells) + "</tr>", level
+            )
+        self._line("</table>", level)
+
+    def _write_within(self, tag: str, text: str, entry: Block, level: int) -> None:
+        self._line(f"<{tag}>", level)
+        if text:
+            self._line(text, level + 1)
+        self.write_children(entry, level + 1)
+        self._line(f"</{tag.split()[0]}>", level)
+
+    def _write_unknown(self, block_id: str, kind: str, level: int) -> None:
+        self._line(f'<unknown url="{object_url(block_id)}" alt="{kind}"/>', level)
+
+    def _line(self, text: str, level: int) -> None:
+        self.lines.extend("\t" * level + line for line in text.split("\n"))
+
+
+def _single(kind: str, content: Json, text: str) -> str:
+    """Return the markdown of a block that is one piece of text."""
+    if kind == "code":
+        return f"```{content['language']}\n{text}\n```"
+    if kind == "equation":
+        return f"$$\n{content['expression']}\n$$"
+    if kind == "divider":
+        return "---"
+    if kind == "image":
+        return f"![{inline(content['caption'])}]({content[content['type']]['url']})"
+    if kind in _MEDIA:
+        return f'<{_MEDIA[kind]} src="{content[content["type"]]["url"]}">{inline(content["caption"])}</{_MEDIA[kind]}>'
+    if kind == "link_to_page":
+        return f'<mention-page url="{object_url(content[content["type"]])}"/>'
+    if kind in ("table_of_contents", "breadcrumb"):
+        return f"<{kind}/>"
+    return text

@@ -1,0 +1,169 @@
+"""What the tests share: the stand-in of the API and a sync in this process."""
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Optional
+
+import backoff._sync
+import pytest
+from airbyte_cdk.models import (
+    AirbyteStateMessage,
+    AirbyteStateMessageSerializer,
+    ConfiguredAirbyteCatalog,
+    SyncMode,
+)
+from airbyte_cdk.sources.declarative.retrievers import page_size_reducer
+from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
+from airbyte_cdk.sources.streams.http import rate_limiting
+from airbyte_cdk.test import entrypoint_wrapper
+from airbyte_cdk.test.catalog_builder import CatalogBuilder
+
+from local.stand_in import StandIn
+from local.workspace import Workspace
+
+ROOT = Path(__file__).parents[1]
+MANIFEST = ROOT / "source_notion" / "manifest.yaml"
+SAMPLE = ROOT / "local" / "sample_workspace.json"
+TOKEN = "secret_sample"
+CONFIG: dict[str, Any] = {
+    "credentials": {"auth_type": "token", "token": TOKEN},
+    "start_date": "2020-01-01T00:00:00.000Z",
+}
+STREAMS = ["users", "pages", "data_sources", "databases", "blocks", "comments"]
+
+State = dict[str, dict[str, Any]]
+
+
+@dataclass
+class Sync:
+    """What one sync gave.
+
+    Attributes:
+        records: by stream, in the order in which they came.
+        state: the last state of each stream.
+        states: every state message, as (stream, state).
+        warnings: the texts of the warnings.
+        errors: the messages for people, by stream; "" for the sync as a whole.
+        output: everything it printed, as text.
+    """
+
+    records: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    states: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    errors: dict[str, str] = field(default_factory=dict)
+    output: str = ""
+
+    @property
+    def state(self) -> State:
+        return dict(self.states)
+
+    def ids(self, stream: str) -> list[str]:
+        return [record["id"] for record in self.records.get(stream, [])]
+
+
+def catalog_of(*streams: str) -> ConfiguredAirbyteCatalog:
+    builder = CatalogBuilder()
+    for stream in streams:
+        mode = SyncMode.full_refresh if stream == "users" else SyncMode.incremental
+        builder = builder.with_stream(stream, mode)
+    return builder.build()
+
+
+def state_messages(state: Optional[State]) -> list[AirbyteStateMessage]:
+    """The state as the platform hands it back, through its JSON."""
+    return [
+        AirbyteStateMessageSerializer.load(
+            {
+                "type": "STREAM",
+                "stream": {"stream_descriptor": {"name": name}, "stream_state": value},
+            }
+        )
+        for name, value in json.loads(json.dumps(state or {})).items()
+    ]
+
+
+def sync(*streams: str, state: Optional[State] = None, debug: bool = False, **config: Any) -> Sync:
+    """Sync streams in this process, with the runtime's own entry point; None leaves a setting out."""
+    catalog, messages = catalog_of(*streams), state_messages(state)
+    config = {key: value for key, value in {**CONFIG, **config}.items() if value is not None}
+    source = YamlDeclarativeSource(str(MANIFEST), catalog=catalog, config=config, state=messages)
+    output = entrypoint_wrapper.read(
+        source, config, catalog, messages, expecting_exception=True, debug=debug
+    )
+    result = Sync(
+        output="\n".join(
+            entrypoint_wrapper.AirbyteEntrypoint.airbyte_message_to_string(message)
+            for message in output._messages
+        )
+    )
+    for message in output.records:
+        result.records.setdefault(message.record.stream, []).append(message.record.data)
+    for message in output.state_messages:
+        dumped = json.loads(
+            entrypoint_wrapper.AirbyteEntrypoint.airbyte_message_to_string(message)
+        )["state"]["stream"]
+        result.states.append((dumped["stream_descriptor"]["name"], dumped["stream_state"]))
+    result.warnings = [entry.log.message for entry in output.logs if entry.log.level.value == "WARN"]
+    for message in output.errors:
+        error = message.trace.error
+        stream = error.stream_descriptor.name if error.stream_descriptor else ""
+        result.errors.setdefault(stream, error.message)
+    return result
+
+
+@contextmanager
+def environment(variables: dict[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@pytest.fixture
+def workspace() -> Workspace:
+    return Workspace()
+
+
+@pytest.fixture
+def api(workspace: Workspace) -> Iterator[StandIn]:
+    """The stand-in in Notion's place, over a real socket, for the fixture's workspace."""
+    with StandIn(workspace, token=TOKEN) as stand_in, environment(stand_in.environment()):
+        yield stand_in
+
+
+@pytest.fixture
+def sample_api() -> Iterator[StandIn]:
+    with StandIn(Workspace.load(SAMPLE), token=TOKEN) as stand_in:
+        with environment(stand_in.environment()):
+            yield stand_in
+
+
+@pytest.fixture
+def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The waits before retries, in seconds: they are noted and not slept."""
+    waits: list[float] = []
+    clock = SimpleNamespace(**{name: getattr(time, name) for name in ("time", "monotonic")})
+    clock.sleep = waits.append
+    for module in (backoff._sync, rate_limiting, page_size_reducer):
+        monkeypatch.setattr(module, "time", clock)
+    return waits
+
+
+@pytest.fixture(autouse=True)
+def _quiet_logger() -> Iterator[None]:
+    """A debug sync leaves the runtime's logger at DEBUG; the next test starts at INFO."""
+    yield
+    logging.getLogger("airbyte").setLevel(logging.INFO)
+
+
+Build = Callable[[Workspace], Any]

@@ -1,0 +1,301 @@
+"""State: what an incremental sync reads again, and the states of earlier connectors."""
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from conftest import sync
+
+from local.stand_in import StandIn
+from local.workspace import Workspace
+
+PUBLISHED_TIME = "2026-03-05T00:00:00.000Z"
+
+
+def march(day: int, time: str = "00:00") -> str:
+    return f"2026-03-{day:02}T{time}:00.000Z"
+
+
+def ten_pages(workspace: Workspace) -> list[str]:
+    """Pages edited on the first ten days of March 2026, each with one block and one comment."""
+    pages = []
+    for day in range(1, 11):
+        page = workspace.add_page(title=str(day), last_edited_time=march(day))
+        workspace.add_block(page, text="Text")
+        workspace.add_comment(page, "Comment", march(day))
+        pages.append(page)
+    return pages
+
+
+def walked(api: StandIn) -> list[str]:
+    """The ids whose children were asked for, in order, as near as several workers keep it."""
+    return [r.path.split("/")[3] for r in api.requests if r.path.endswith("/children")]
+
+
+def same(ids: list[str], others: list[str]) -> bool:
+    """Whether two lists hold the same ids, each as often: workers may overtake each other."""
+    return sorted(ids) == sorted(others)
+
+
+def commented(api: StandIn) -> list[str]:
+    return [r.query["block_id"] for r in api.requests if r.path == "/v1/comments"]
+
+
+def test_pages_and_data_sources_are_read_from_their_state_on(
+    workspace: Workspace, api: StandIn
+) -> None:
+    pages = ten_pages(workspace)
+    database = workspace.add_database(None, "Tasks")
+    sources = [
+        workspace.add_data_source(database, str(day), last_edited_time=march(day)) for day in (2, 4)
+    ]
+
+    first = sync("pages", "data_sources")
+    assert first.ids("pages") == pages[::-1]
+    assert first.state["pages"] == {"last_edited_time": march(10)}
+    assert first.state["data_sources"] == {"last_edited_time": march(4)}
+
+    workspace.edit_page(pages[2], march(12))
+    workspace.edit_data_source(sources[0], march(11))
+    second = sync("pages", "data_sources", state=first.state)
+
+    assert second.ids("pages") == [pages[2], pages[9]]
+    assert second.ids("data_sources") == sources
+    assert second.state["pages"] == {"last_edited_time": march(12)}
+
+
+def test_pages_edited_before_the_start_date_are_not_read(
+    workspace: Workspace, api: StandIn
+) -> None:
+    pages = ten_pages(workspace)
+
+    result = sync("pages", "blocks", start_date=march(9))
+
+    assert result.ids("pages") == [pages[9], pages[8]]
+    assert same(walked(api), [pages[8], pages[9]])
+
+
+def test_the_start_date_is_two_years_back_when_left_out(workspace: Workspace, api: StandIn) -> None:
+    now = datetime.now(timezone.utc)
+    newer, older = (
+        workspace.add_page(title=title, last_edited_time=(now - timedelta(days=days)).isoformat())
+        for title, days in (("newer", 728), ("older", 732))
+    )
+
+    result = sync("pages", start_date=None)
+
+    assert result.ids("pages") == [newer]
+
+
+def test_an_incremental_read_lists_only_as_far_as_it_must(
+    workspace: Workspace, api: StandIn
+) -> None:
+    pages = [workspace.add_page(title=str(n)) for n in range(1000)]  # a minute apart
+    first = sync("pages")
+    assert api.count("POST /v1/search") == 10
+
+    workspace.edit_page(pages[5])
+    api.requests.clear()
+    api.counts.clear()
+    second = sync("pages", state=first.state)
+
+    assert pages[5] in second.ids("pages")
+    assert api.count("POST /v1/search") == 1
+
+
+def test_pages_are_walked_from_the_oldest_up_so_that_any_state_is_true(
+    workspace: Workspace, api: StandIn
+) -> None:
+    pages = ten_pages(workspace)
+
+    result = sync("blocks", num_workers=2)
+
+    places = [walked(api).index(page) for page in pages]
+    assert all(abs(place - right) <= 1 for right, place in enumerate(places))
+    first_state = result.states[0][1]["parent_state"]["pages"]
+    assert first_state["last_edited_time"] == march(1)
+    assert first_state["newest"] == march(10)
+    assert result.state["blocks"]["parent_state"] == {
+        "pages": {"last_edited_time": march(10), "walked": {}}
+    }
+
+
+def test_a_walk_that_was_cut_off_goes_on_where_it_was(workspace: Workspace, api: StandIn) -> None:
+    pages = ten_pages(workspace)
+    reached = {
+        "last_edited_time": march(7),
+        "page_id": pages[6],
+        "newest": march(10),
+        "began": "2026-11-01T00:00:00.000Z",
+    }
+    state = {"use_global_cursor": True, "parent_state": {"pages": reached}}
+
+    result = sync("blocks", "comments", state={"blocks": state, "comments": state})
+
+    assert same(walked(api), pages[7:])
+    assert same(commented(api), pages[7:])
+    assert result.state["blocks"]["parent_state"]["pages"]["last_edited_time"] == march(10)
+    assert result.state["comments"]["parent_state"] == {"pages": {}}
+
+
+def test_a_page_edited_in_the_minute_of_the_state_is_walked_again(
+    workspace: Workspace, api: StandIn
+) -> None:
+    pages = ten_pages(workspace)
+    first = sync("blocks")
+    added = workspace.add_block(pages[9], text="Written in the same minute, after the sync")
+    twin = workspace.add_page(title="Made in the same minute", last_edited_time=march(10))
+    block = workspace.add_block(twin, text="Text")
+
+    second = sync("blocks", state=first.state)
+
+    assert {added, block} <= set(second.ids("blocks"))
+    assert set(walked(api)[10:]) == {pages[9], twin}
+
+
+def test_pages_of_the_lookback_window_are_not_walked_again_when_they_have_settled(
+    workspace: Workspace, api: StandIn
+) -> None:
+    pages = [
+        workspace.add_page(title=str(n), last_edited_time=march(1, f"12:{n:02}")) for n in range(20)
+    ]
+    first = sync("blocks")
+    late = workspace.add_page(title="Late in the index", last_edited_time=march(1, "12:15"))
+
+    sync("blocks", state=first.state)
+
+    assert same(walked(api)[20:], [late, pages[19]])
+
+
+def test_a_page_edited_just_before_its_walk_is_walked_again(
+    workspace: Workspace, api: StandIn
+) -> None:
+    now = datetime.now(timezone.utc)
+    fresh, settled = (
+        workspace.add_page(last_edited_time=(now - timedelta(minutes=age)).isoformat())
+        for age in (3, 8)
+    )
+    newest = workspace.add_page(last_edited_time=now.isoformat())
+    first = sync("blocks")
+
+    sync("blocks", state=first.state)
+
+    # All three could still be edited without their rounded time moving, as far as clocks can be trusted.
+    assert same(walked(api)[3:], [settled, fresh, newest])
+
+
+def test_comments_are_asked_for_on_every_page_changed_or_not(
+    workspace: Workspace, api: StandIn
+) -> None:
+    pages = ten_pages(workspace)
+    first = sync("comments")
+    assert len(first.ids("comments")) == 10
+    added = workspace.add_comment(pages[0], "New, on a page that it does not touch", march(20))
+
+    second = sync("comments", state=first.state)
+
+    assert same(commented(api), pages * 2)
+    assert added in second.ids("comments")
+    assert len(second.ids("comments")) == 2  # and the newest of before, within the lookback window
+    assert {record["page_id"] for record in second.records["comments"]} == {pages[0], pages[9]}
+
+
+def test_comments_are_asked_for_on_pages_older_than_the_start_date(
+    workspace: Workspace, api: StandIn
+) -> None:
+    page = workspace.add_page(title="Old", last_edited_time="2019-01-01T00:00:00.000Z")
+    workspace.add_comment(page, "Old", "2019-01-02T00:00:00.000Z")
+    new = workspace.add_comment(page, "New", march(3))
+
+    assert sync("comments").ids("comments") == [new]
+
+
+def test_databases_are_read_again_when_they_or_a_data_source_of_theirs_changed(
+    workspace: Workspace, api: StandIn
+) -> None:
+    databases = [
+        workspace.add_database(None, str(day), last_edited_time=march(day, "10:11"))
+        for day in (1, 2, 3)
+    ]
+    sources = [workspace.add_data_source(database) for database in databases]
+    first = sync("databases")
+    assert same(first.ids("databases"), databases)
+    assert first.state["databases"]["state"] == {"last_edited_time": "2026-03-03T10:11:00.000Z"}
+
+    workspace.edit_data_source(sources[0], march(9))
+    second = sync("databases", state=first.state)
+
+    assert same(second.ids("databases"), [databases[0], databases[2]])
+
+
+PUBLISHED = {
+    "2.x": {"last_edited_time": PUBLISHED_TIME},
+    "3.x global": {
+        "use_global_cursor": True,
+        "state": {"last_edited_time": "2026-03-05T00:00:00.000000Z"},
+        "lookback_window": 3600,
+    },
+    "3.x per partition": {
+        "use_global_cursor": False,
+        "states": [
+            {
+                "partition": {"block_id": "a-page", "parent_slice": {}},
+                "cursor": {"last_edited_time": "2026-03-05T00:00:00.000000Z"},
+            }
+        ],
+        "state": {"last_edited_time": PUBLISHED_TIME},
+        "lookback_window": 1,
+    },
+}
+
+
+@pytest.mark.parametrize("version", PUBLISHED)
+def test_the_state_of_airbytes_published_connector_is_taken_up(
+    workspace: Workspace, api: StandIn, version: str
+) -> None:
+    pages = ten_pages(workspace)
+    state = {stream: PUBLISHED[version] for stream in ("blocks", "comments")} | {
+        stream: {"last_edited_time": PUBLISHED_TIME} for stream in ("pages", "databases")
+    }
+
+    result = sync("pages", "databases", "blocks", "comments", state=state)
+
+    assert result.errors == {}
+    assert result.ids("pages") == pages[4:][::-1]
+    assert same(walked(api), pages[4:])
+    assert same(commented(api), pages)
+    # 3.x looked back as far as its last sync had taken: an hour does not reach the comment before.
+    assert len(result.ids("comments")) == 6
+    assert set(result.state["blocks"]) == {
+        "use_global_cursor", "state", "lookback_window", "parent_state",
+    }  # fmt: skip
+
+
+def test_a_published_state_for_single_pages_spares_those_pages_and_no_other(
+    workspace: Workspace, api: StandIn
+) -> None:
+    pages = ten_pages(workspace)
+    known = [
+        {
+            "partition": {"block_id": page, "parent_slice": {}},
+            "cursor": {"last_edited_time": march(day).replace(".000Z", ".000000Z")},
+        }
+        for day, page in enumerate(pages, start=1)
+        if day not in (2, 10)
+    ]
+    workspace.edit_page(pages[4], march(11))
+
+    result = sync("blocks", state={"blocks": {"states": known}})
+
+    assert result.errors == {}
+    assert same(walked(api), [pages[1], pages[9], pages[4]])
+
+
+def test_a_full_refresh_state_of_another_runtime_is_no_error(
+    workspace: Workspace, api: StandIn
+) -> None:
+    pages = ten_pages(workspace)
+
+    result = sync("blocks", state={"blocks": {"__ab_no_cursor_state_message": True}})
+
+    assert result.errors == {}
+    assert same(walked(api), pages)
