@@ -210,7 +210,7 @@ def block_content(type: str, text: RichText | None, payload: Json) -> str | Json
     if type == "link_to_page":
         given = {"type": next(iter(given)), **given}
     if "external" in given:
-        given.update(external_file(given["external"]))
+        given.update(external_file(given.pop("external")))
     if "hosted" in given:
         given.update(hosted_file(given.pop("hosted")))
     if type == "file":

@@ -1,6 +1,6 @@
 """Writes `sample_workspace.json`: the workspace of an invented pottery studio, `python -m local.make_sample`.
 
-It is small enough to read through and holds every type of block, property, rich text, icon and parent that the
+It holds every type of block, property, rich text, icon and parent that the
 connector has to cope with, along with what a real workspace has in the way: a page that search does not find, one
 that is not shared, linked and untitled databases, copies of synced blocks, and things in the trash.
 """
@@ -360,22 +360,15 @@ class _Sample:
     def _add_products(self) -> None:
         add = self.workspace.add_block
         self.products = self._page(self.home, "Products", "01-11T09:45", "11-02T13:13", self.yuki)
-        add(
-            self.products,
-            "column_list",
-            children=[
-                block(
-                    "column",
-                    width_ratio=0.6,
-                    children=[block("heading_4", "Tableware"), block(text="Six shapes.")],
-                ),
-                block(
-                    "column",
-                    width_ratio=0.4,
-                    children=[block("heading_4", "One-offs"), block(text="When clay is left.")],
-                ),
-            ],
-        )
+        columns = add(self.products, "column_list")
+        left = add(columns, "column", width_ratio=0.6)
+        add(left, "heading_4", "Tableware")
+        add(left, "paragraph", "Six shapes.")
+        right = add(columns, "column", width_ratio=0.4)
+        add(right, "heading_4", "One-offs")
+        add(right, "paragraph", "When clay is left.")
+        seconds = self._page(right, "Seconds shelf", "02-10T15:00", "08-12T16:20", self.margo)
+        add(seconds, "paragraph", "Small flaws, half the price, no returns.")
         spring = self._page(
             self.products, "Spring tableware", "01-11T10:20", "03-18T14:37", self.yuki
         )
@@ -673,10 +666,10 @@ class _Sample:
                 {"Clay": name, "Weight": weight, "Groggy": groggy},
                 created_time="2026-02-03T08:10",
             )
-        for name, weight in (("Harbour blue", 18.25), ("Oatmeal white", 31), ("Rust", None)):
+        for name, kilograms in (("Harbour blue", 18.25), ("Oatmeal white", 31), ("Rust", None)):
             workspace.add_row(
                 glazes,
-                {"Glaze": name, "Weight": weight},
+                {"Glaze": name, "Weight": kilograms},
                 created_time="2026-02-03T08:20",
                 last_edited_time="2026-11-09T08:00",
             )
@@ -829,7 +822,7 @@ class _Sample:
                 },
                 "Label": {
                     "type": "formula",
-                    "expression": 'prop("Priority") + ": " + prop("Task")',
+                    "expression": 'prop("Task") + ", " + prop("Status")',
                 },
                 "Cost": {"type": "formula", "expression": 'prop("Hours") * 45'},
                 "Reminder": {
@@ -934,7 +927,7 @@ class _Sample:
                 "Due": date(day),
                 "Hours": hours,
                 "Late": status != "Done",
-                "Label": f"Task: {name}",
+                "Label": f"{name}, {status}",
                 "Cost": hours * 45,
                 "Reminder": date(f"2026-09-{number + 1:02}"),
                 "Chain": {"type": "unsupported", "unsupported": {}},
@@ -978,8 +971,9 @@ class _Sample:
     def _add_term_table(self) -> None:
         """A database without a title, one of whose rows has none either."""
         workspace = self.workspace
+        terms = workspace.add_block(self.classes, "toggle", "Terms")
         untitled = workspace.add_database(
-            self.classes, "", created_time="2026-04-27T12:00:09.441", created_by=self.margo
+            terms, "", created_time="2026-04-27T12:00:09.441", created_by=self.margo
         )
         source = workspace.add_data_source(
             untitled, None, {"Name": "title", "Starts": "date", "Seats": "number"}

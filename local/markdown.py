@@ -30,6 +30,7 @@ _MEDIA = {"video": "video", "audio": "audio", "pdf": "pdf", "file": "file"}
 _UNRENDERED = frozenset(
     {"bookmark", "embed", "link_preview", "unsupported", "ai_block", "template"}
 )
+_MAX_LEVEL = 100
 _MARKS = (("code", "`"), ("bold", "**"), ("italic", "*"), ("strikethrough", "~~"))
 
 
@@ -96,10 +97,8 @@ class _Writer:
         for child in entry.children:
             if child.in_trash:
                 continue
-            if (
-                self.blocks >= self.workspace.markdown_limit
-                or self.workspace.find(child.id) is None
-            ):
+            full = self.blocks >= self.workspace.markdown_limit or level >= _MAX_LEVEL
+            if full or self.workspace.find(child.id) is None:
                 self._write_unknown(child.id, "", level)
                 self.unknown_ids.append(child.id)
             else:

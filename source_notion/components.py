@@ -9,10 +9,13 @@ import json
 import logging
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import Any, Optional
+from threading import Lock
+from typing import Any, ClassVar, Optional
+from weakref import WeakValueDictionary
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.declarative.auth.oauth import (
@@ -26,6 +29,11 @@ from airbyte_cdk.sources.declarative.partition_routers.partition_router import P
 from airbyte_cdk.sources.declarative.partition_routers.substream_partition_router import (
     SubstreamPartitionRouter,
 )
+from airbyte_cdk.sources.declarative.retrievers.page_size_reducer import (
+    PageSizeReduction,
+    PageSizeResetPolicy,
+)
+from airbyte_cdk.sources.declarative.retrievers.pagination_tracker import PaginationTracker
 from airbyte_cdk.sources.declarative.retrievers.simple_retriever import SimpleRetriever
 from airbyte_cdk.sources.declarative.transformations import RecordTransformation
 from airbyte_cdk.sources.http_logger import format_http_message
@@ -43,32 +51,165 @@ RecordsOfResponse = Callable[[Any], Iterable[Record]]
 # ------------------------------------------------------------------------------------- retrievers
 
 
+class Listing:
+    """One listing on its way from page to page: what came already, and whether it gets anywhere."""
+
+    # A listing may hold empty or short pages; one that takes many more requests than it has records
+    # does not end: https://github.com/dust-tt/dust/pull/8486
+    MOST_REQUESTS = 100
+
+    def __init__(self, stream_name: str) -> None:
+        self.stream_name = stream_name
+        self.emitted: set[tuple[str, Any]] = set()
+        self.cursors: set[str] = set()
+
+    def is_new(self, record: Record) -> bool:
+        """Whether this version of the record comes for the first time."""
+        version = (record["id"], record.get("last_edited_time"))
+        if version in self.emitted:
+            return False
+        self.emitted.add(version)
+        return True
+
+    def follow(self, cursor: Optional[str], previous: Optional[str]) -> None:
+        """Take the next cursor; raises where the listing would not end, or end too early."""
+        if previous is None:
+            self.cursors.clear()
+        if not cursor:
+            raise self._failure("says that there is more, but not where")
+        if cursor in self.cursors:
+            raise self._failure("leads back to a page that was read already")
+        self.cursors.add(cursor)
+        if len(self.cursors) > self.MOST_REQUESTS + len(self.emitted) // 10:
+            raise self._failure(
+                f"does not end: {len(self.cursors)} pages held {len(self.emitted)} records"
+            )
+
+    def _failure(self, what: str) -> AirbyteTracedException:
+        return AirbyteTracedException(
+            message=f"Notion's listing for the stream {self.stream_name} {what}. To lose nothing, the "
+            "stream stops here; the next sync reads it again.",
+            failure_type=FailureType.transient_error,
+        )
+
+
+class Restarts(PaginationTracker):
+    """Lets a listing start over when Notion no longer knows its cursor, a few times."""
+
+    MOST_RESTARTS = 3
+
+    def __init__(self, stream_name: str) -> None:
+        super().__init__()
+        self._stream_name = stream_name
+        self._restarts = 0
+
+    def reduce_slice_range_if_possible(
+        self, previous_stream_slice: StreamSlice, original_stream_slice: StreamSlice
+    ) -> StreamSlice:
+        self._restarts += 1
+        if self._restarts > self.MOST_RESTARTS:
+            raise AirbyteTracedException(
+                message=f"Notion called the cursor of a listing for the stream {self._stream_name} "
+                f"invalid {self._restarts} times, each time after the listing had started over. The "
+                "next sync reads it again.",
+                failure_type=FailureType.transient_error,
+            )
+        return previous_stream_slice
+
+
+class LeftOut:
+    """Counts what a stream had to leave out, by reason, for a summary at its end."""
+
+    def __init__(self, stream_name: str) -> None:
+        self._stream_name = stream_name
+        self._reasons: Counter[str] = Counter()
+        self._lock = Lock()
+
+    def warn(self, what: str, reason: str, explanation: str) -> None:
+        with self._lock:
+            self._reasons[reason] += 1
+        LOGGER.warning(f"Stream {self._stream_name} left out {what}: {explanation}")
+
+    def summarise(self) -> None:
+        if self._reasons:
+            reasons = ", ".join(f"{count} {reason}" for reason, count in self._reasons.items())
+            LOGGER.warning(
+                f"Stream {self._stream_name} left out {sum(self._reasons.values())} in all: {reasons}."
+            )
+
+
 @dataclass
 class NotionRetriever(SimpleRetriever):
-    """Reads a listing, and says aloud what it had to leave out.
-
-    The error handler tells the runtime to ignore what Notion cannot give (an unshared block, a linked
-    database); the runtime notes that at a level nobody reads and without the page's name.
+    """Reads a listing to its true end, each record once, and says aloud what it had to leave out.
 
     Attributes:
         cursor: the stream's cursor, as the runtime built it.
         partition_router: the stream's partition router, if it has one.
+        smaller_pages: how far to reduce the page size when Notion cannot make a page; the fields of the
+            runtime's `PageSizeReduction`, which it accepts from its own retriever only.
+        failure_when_empty: a sentence to fail with where a listing holds nothing at all.
     """
 
     cursor: Optional[Cursor] = None
     partition_router: Optional[PartitionRouter] = None
+    smaller_pages: Optional[Mapping[str, Any]] = None
+    failure_when_empty: Optional[str] = None
+
+    # What the error handler ignores, as it stands in the summary.
+    REASONS: ClassVar[Mapping[str, str]] = {
+        "object_not_found": "deleted or not shared",
+        "validation_error": "not supported by the API",
+    }
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters or {})
         _refuse_impossible_start_date(self.config.get("start_date"))
+        self.pagination_tracker_factory = lambda: Restarts(self.name)
+        if self.smaller_pages:
+            self.page_size_reduction = PageSizeReduction(
+                **self.smaller_pages, reset_policy=PageSizeResetPolicy.AFTER_SUCCESSFUL_PAGE
+            )
         # The runtime gives its own retriever this, but no custom one. Only the Builder's log is so
         # detailed that it is ever called: the Builder shows the requests of a test read from it.
         self.log_formatter = lambda response: format_http_message(
             response, f"Stream '{self.name}' request", "Reads one page of records", self.name
         )
+        self.left_out = LeftOut(self.name)
+        if isinstance(self.cursor, ConcurrentPerPartitionCursor):
+            self.cursor.__class__ = PartitionsCursor
+            self.cursor.at_the_end = self.left_out.summarise
         if isinstance(self.partition_router, PageRouter):
-            self.cursor.__class__ = PageWalkCursor
             self.partition_router.resume(self.cursor.state.get("parent_state"))
+
+    def _read_pages(
+        self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
+    ) -> Iterable[Record]:
+        listing = Listing(self.name)
+        stream_slice = _with_extra(stream_slice, listing=listing)
+        for record in super()._read_pages(records_generator_fn, stream_slice):
+            if listing.is_new(record):
+                yield record
+        if self.failure_when_empty and not listing.emitted:
+            raise _bad_configuration(self.failure_when_empty)
+
+    def _next_page_token(
+        self,
+        response: Any,
+        last_page_size: int,
+        last_record: Optional[Record],
+        last_page_token_value: Optional[Any],
+        page_size_override: Optional[int] = None,
+        stream_slice: Optional[StreamSlice] = None,
+    ) -> Optional[Mapping[str, Any]]:
+        token = super()._next_page_token(
+            response, last_page_size, last_record, last_page_token_value, page_size_override
+        )
+        body = response.json()
+        if body.get("has_more"):
+            stream_slice.extra_fields["listing"].follow(
+                body.get("next_cursor"), last_page_token_value
+            )
+        return token
 
     def _fetch_next_page(
         self,
@@ -77,13 +218,14 @@ class NotionRetriever(SimpleRetriever):
         page_size_override: Optional[int] = None,
     ) -> Any:
         response = super()._fetch_next_page(stream_slice, next_page_token, page_size_override)
-        if response is not None and not response.ok:
-            where = ", ".join(
-                f"{key} {value}"
-                for key, value in {**stream_slice.partition, **stream_slice.extra_fields}.items()
-                if key in ("page_id", "block_id", "database_id")
+        if response is not None and not response.ok:  # what the error handler ignores
+            where = {**stream_slice.partition, **stream_slice.extra_fields}
+            body = response.json()
+            self.left_out.warn(
+                ", ".join(f"{key} {where[key]}" for key in _PLACES if key in where),
+                self.REASONS.get(body["code"], body["code"]),
+                body["message"],
             )
-            LOGGER.warning(f"Stream {self.name} left out {where}: {response.json()['message']}")
         return response
 
 
@@ -98,27 +240,21 @@ class SearchRetriever(NotionRetriever):
 
     # So many items in a row that are too old end the listing: an item is found as long as fewer
     # older ones stand before it. One alone would do only if the index were sorted.
-    OLDER_ITEMS_THAT_END_THE_LISTING = 50
+    OLDER_ITEMS_THAT_END_THE_LISTING: ClassVar[int] = 50
 
     def _read_pages(
-        self,
-        records_generator_fn: RecordsOfResponse,
-        stream_slice: StreamSlice,
+        self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
     ) -> Iterable[Record]:
         oldest = stream_slice.cursor_slice.get("start_time", "")
-        seen: set[tuple[str, str]] = set()
         older_in_a_row = 0
         for record in super()._read_pages(records_generator_fn, stream_slice):
-            version = (record["id"], record["last_edited_time"])
-            if record["last_edited_time"] < oldest:
+            if record["last_edited_time"] >= oldest:
+                older_in_a_row = 0
+                yield record
+            else:
                 older_in_a_row += 1
                 if older_in_a_row == self.OLDER_ITEMS_THAT_END_THE_LISTING:
                     return
-                continue
-            older_in_a_row = 0
-            if version not in seen:
-                seen.add(version)
-                yield record
 
 
 @dataclass
@@ -135,9 +271,7 @@ class BlockTreeRetriever(NotionRetriever):
     NOT_RECORDS = frozenset({"child_page", "child_database", "ai_block"})
 
     def _read_pages(
-        self,
-        records_generator_fn: RecordsOfResponse,
-        stream_slice: StreamSlice,
+        self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
     ) -> Iterable[Record]:
         page_id = stream_slice.partition["page_id"]
         page_last_edited_time = stream_slice.extra_fields["last_edited_time"]
@@ -161,33 +295,22 @@ class BlockTreeRetriever(NotionRetriever):
             original = self._original_of_synced_copy(block)
             if original:
                 if original not in walked:
-                    self._fetch_next_page(self._slice_of(stream_slice, original))
+                    self._fetch_next_page(_with_extra(stream_slice, block_id=original))
             elif block["id"] in walked:
-                LOGGER.warning(
-                    f"Stream {self.name} left out the children of block_id {block['id']} on "
-                    f"page_id {page_id}: they were read already, the block contains itself."
+                self.left_out.warn(
+                    f"page_id {page_id}, children of block_id {block['id']}",
+                    "read already",
+                    "the block contains itself.",
                 )
             else:
                 walked.add(block["id"])
                 levels.append(self._children(records_generator_fn, stream_slice, block["id"]))
 
     def _children(
-        self,
-        records_generator_fn: RecordsOfResponse,
-        page_slice: StreamSlice,
-        block_id: str,
+        self, records_generator_fn: RecordsOfResponse, page_slice: StreamSlice, block_id: str
     ) -> Iterator[tuple[int, Record]]:
-        return enumerate(
-            super()._read_pages(records_generator_fn, self._slice_of(page_slice, block_id))
-        )
-
-    @staticmethod
-    def _slice_of(page_slice: StreamSlice, block_id: str) -> StreamSlice:
-        return StreamSlice(
-            partition=page_slice.partition,
-            cursor_slice=page_slice.cursor_slice,
-            extra_fields={**page_slice.extra_fields, "block_id": block_id},
-        )
+        listing = _with_extra(page_slice, block_id=block_id)
+        return enumerate(super()._read_pages(records_generator_fn, listing))
 
     @staticmethod
     def _original_of_synced_copy(block: Mapping[str, Any]) -> Optional[str]:
@@ -297,17 +420,22 @@ class PageRouter(SubstreamPartitionRouter):
         return dict(pages[-self.MOST_WALKED :])
 
 
-class PageWalkCursor(ConcurrentPerPartitionCursor):
+class PartitionsCursor(ConcurrentPerPartitionCursor):
     """The runtime's cursor for many partitions, with the habits of a long walk over pages.
 
-    The runtime builds the cursor itself and takes no class of ours, so the retriever of a walk turns
-    its cursor into this one.
+    The runtime builds the cursor itself and takes no class of ours, so the stream's retriever turns the
+    cursor into this one.
+
+    Attributes:
+        at_the_end: called once, when every partition of the stream is done.
     """
 
     # The cursors of finished partitions serve nobody here, where one global cursor is the state.
     DEFAULT_MAX_PARTITIONS_NUMBER = 100
 
     SECONDS_BETWEEN_STATES = 30
+
+    at_the_end: Callable[[], None]
 
     def _throttle_state_message(self) -> Optional[float]:
         """The runtime says at most every ten minutes where it is; a walk cut off would lose those."""
@@ -316,7 +444,13 @@ class PageWalkCursor(ConcurrentPerPartitionCursor):
 
     def _update_global_cursor(self, value: Any) -> None:
         """No state beyond the walk's beginning: what was written later may be on a page walked earlier."""
-        super()._update_global_cursor(min(value, self._partition_router.began))
+        if isinstance(self._partition_router, PageRouter):
+            value = min(value, self._partition_router.began)
+        super()._update_global_cursor(value)
+
+    def ensure_at_least_one_state_emitted(self) -> None:
+        super().ensure_at_least_one_state_emitted()
+        self.at_the_end()
 
 
 @dataclass
@@ -423,6 +557,49 @@ class PublishedStateMigration(StateMigration):
 # --------------------------------------------------------------------------------- configuration
 
 
+class RateLimit:
+    """The gate of one token: when Notion asks to wait, every request with that token waits.
+
+    Notion counts requests for a connection in fixed windows of a minute, and for a workspace over all
+    its connections, where a wait may take many minutes:
+    https://developers.notion.com/reference/request-limits
+    """
+
+    _by_token: ClassVar[MutableMapping[str, "RateLimit"]] = WeakValueDictionary()
+    _lock = Lock()
+
+    SECONDS_WITHOUT_ADVICE = 10.0
+
+    def __init__(self) -> None:
+        self._opens_at = 0.0
+
+    @classmethod
+    def of(cls, token: str) -> "RateLimit":
+        with cls._lock:
+            return cls._by_token.setdefault(token, cls())
+
+    def close(self, response: Any) -> None:
+        """Let everybody wait as long as an answer 429 or 529 says."""
+        try:
+            seconds = float(response.headers["Retry-After"])
+        except (KeyError, ValueError):
+            seconds = self.SECONDS_WITHOUT_ADVICE
+        with self._lock:
+            opens_at = time.monotonic() + seconds
+            if opens_at > self._opens_at + 1:
+                LOGGER.info(
+                    f"Notion asks to slow down: all requests wait for {seconds:.0f} seconds."
+                )
+            self._opens_at = max(self._opens_at, opens_at)
+
+    def wait(self) -> None:
+        """Return when the gate is open; says each minute that it is not."""
+        while (seconds := self._opens_at - time.monotonic()) > 0:
+            if seconds > 60:
+                LOGGER.info(f"Still waiting for Notion's rate limit, {seconds:.0f} seconds.")
+            time.sleep(min(seconds, 60))
+
+
 @dataclass
 class NotionAuthenticator(DeclarativeSingleUseRefreshTokenOauth2Authenticator):
     """Signs requests with the access token, and gets a new one when Notion no longer accepts it.
@@ -431,6 +608,9 @@ class NotionAuthenticator(DeclarativeSingleUseRefreshTokenOauth2Authenticator):
     a refresh token that is the end, with a sentence. A refresh token works once: the new pair goes back
     to the platform as a CONNECTOR_CONFIG message.
     https://developers.notion.com/reference/refresh-a-token
+
+    It also waits out the rate limit, which belongs to the token. The runtime could wait too, but it
+    would count each wait as a retry, stop after ten minutes, and let the other workers run on.
 
     Attributes:
         config: the source's configuration.
@@ -463,6 +643,22 @@ class NotionAuthenticator(DeclarativeSingleUseRefreshTokenOauth2Authenticator):
             refresh_token_error_key="error",
             refresh_token_error_values=("invalid_grant",),
         )
+
+    def __call__(self, request: Any) -> Any:
+        RateLimit.of(self.access_token).wait()
+        if self._send_again not in request.hooks["response"]:
+            request.register_hook("response", self._send_again)
+        return super().__call__(request)
+
+    def _send_again(self, response: Any, **how_it_was_sent: Any) -> Any:
+        """Answer a 429 or 529 with the answer to the same request, sent when the gate is open."""
+        while response.status_code in (429, 529) and "request_blocked" not in response.text:
+            rate_limit = RateLimit.of(self.access_token)
+            rate_limit.close(response)
+            response.close()
+            rate_limit.wait()
+            response = response.connection.send(response.request, **how_it_was_sent)
+        return response
 
     def token_has_expired(self) -> bool:
         if not self.access_token:
@@ -512,6 +708,18 @@ def _refuse_impossible_start_date(start_date: Optional[str]) -> None:
             f"The start date '{start_date}' lies in the future: nothing would be read. Choose a date "
             "in the past, or leave it out to read the last two years."
         )
+
+
+# What names a place in a warning.
+_PLACES = ("page_id", "block_id", "database_id")
+
+
+def _with_extra(stream_slice: StreamSlice, **extra_fields: Any) -> StreamSlice:
+    return StreamSlice(
+        partition=stream_slice.partition,
+        cursor_slice=stream_slice.cursor_slice,
+        extra_fields={**stream_slice.extra_fields, **extra_fields},
+    )
 
 
 def _bad_configuration(sentence: str) -> AirbyteTracedException:

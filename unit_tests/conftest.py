@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,7 @@ from airbyte_cdk.test.catalog_builder import CatalogBuilder
 
 from local.stand_in import StandIn
 from local.workspace import Workspace
+from source_notion import components
 
 ROOT = Path(__file__).parents[1]
 MANIFEST = ROOT / "source_notion" / "manifest.yaml"
@@ -110,7 +111,9 @@ def sync(*streams: str, state: Optional[State] = None, debug: bool = False, **co
             entrypoint_wrapper.AirbyteEntrypoint.airbyte_message_to_string(message)
         )["state"]["stream"]
         result.states.append((dumped["stream_descriptor"]["name"], dumped["stream_state"]))
-    result.warnings = [entry.log.message for entry in output.logs if entry.log.level.value == "WARN"]
+    result.warnings = [
+        entry.log.message for entry in output.logs if entry.log.level.value == "WARN"
+    ]
     for message in output.errors:
         error = message.trace.error
         stream = error.stream_descriptor.name if error.stream_descriptor else ""
@@ -143,18 +146,23 @@ def api(workspace: Workspace) -> Iterator[StandIn]:
 
 @pytest.fixture
 def sample_api() -> Iterator[StandIn]:
-    with StandIn(Workspace.load(SAMPLE), token=TOKEN) as stand_in:
-        with environment(stand_in.environment()):
-            yield stand_in
+    with (
+        StandIn(Workspace.load(SAMPLE), token=TOKEN) as stand_in,
+        environment(stand_in.environment()),
+    ):
+        yield stand_in
 
 
 @pytest.fixture
 def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The waits before retries, in seconds: they are noted and not slept."""
+    """The waits of retries and of the rate limit, in seconds: noted, and slept by the clock alone."""
     waits: list[float] = []
-    clock = SimpleNamespace(**{name: getattr(time, name) for name in ("time", "monotonic")})
-    clock.sleep = waits.append
-    for module in (backoff._sync, rate_limiting, page_size_reducer):
+    clock = SimpleNamespace(
+        time=lambda: time.time() + sum(waits),
+        monotonic=lambda: time.monotonic() + sum(waits),
+        sleep=lambda seconds: waits.append(seconds) if seconds else None,
+    )
+    for module in (backoff._sync, rate_limiting, page_size_reducer, components):
         monkeypatch.setattr(module, "time", clock)
     return waits
 
@@ -164,6 +172,3 @@ def _quiet_logger() -> Iterator[None]:
     """A debug sync leaves the runtime's logger at DEBUG; the next test starts at INFO."""
     yield
     logging.getLogger("airbyte").setLevel(logging.INFO)
-
-
-Build = Callable[[Workspace], Any]

@@ -157,8 +157,9 @@ def test_a_synced_copy_whose_original_is_out_of_reach_costs_a_warning_and_not_th
 
     assert result.ids("blocks") == [copy, after]
     assert result.errors == {}
-    (warning,) = result.warnings
+    warning, summary = result.warnings
     assert page in warning and original in warning and "Could not find block" in warning
+    assert summary == "Stream blocks left out 1 in all: 1 deleted or not shared."
 
 
 def test_a_block_that_contains_itself_is_walked_once(workspace: Workspace, api: StandIn) -> None:
@@ -180,8 +181,9 @@ def test_a_block_that_contains_itself_is_walked_once(workspace: Workspace, api: 
     result = sync("blocks")
 
     assert result.ids("blocks") == [outer, inner, outer]
-    (warning,) = result.warnings
+    warning, summary = result.warnings
     assert outer in warning and page in warning and "contains itself" in warning
+    assert summary == "Stream blocks left out 1 in all: 1 read already."
 
 
 def test_a_page_without_blocks_is_fine(workspace: Workspace, api: StandIn) -> None:
@@ -224,12 +226,17 @@ def test_a_page_that_answers_404_is_left_out_with_a_warning(
     stays = workspace.add_page(title="Stays")
     kept = workspace.add_block(stays, text="Here")
     api.answer(
-        on("GET", f"/v1/blocks/{gone}/children", error(404, "object_not_found", "Could not find it."))
+        on(
+            "GET",
+            f"/v1/blocks/{gone}/children",
+            error(404, "object_not_found", "Could not find it."),
+        )
     )
 
     result = sync("blocks")
 
     assert result.ids("blocks") == [kept]
     assert result.errors == {}
-    (warning,) = result.warnings
+    warning, summary = result.warnings
     assert gone in warning and "Could not find it." in warning
+    assert summary == "Stream blocks left out 1 in all: 1 deleted or not shared."

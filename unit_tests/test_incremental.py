@@ -76,7 +76,7 @@ def test_pages_edited_before_the_start_date_are_not_read(
 
 def test_the_start_date_is_two_years_back_when_left_out(workspace: Workspace, api: StandIn) -> None:
     now = datetime.now(timezone.utc)
-    newer, older = (
+    newer, _older = (
         workspace.add_page(title=title, last_edited_time=(now - timedelta(days=days)).isoformat())
         for title, days in (("newer", 728), ("older", 732))
     )

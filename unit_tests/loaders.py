@@ -1,0 +1,228 @@
+"""What the tests of whole connectors share: a small workspace with its truth, and the connector as a process."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Optional
+
+import pytest
+from airbyte_cdk.models import ConfiguredAirbyteCatalog, ConfiguredAirbyteCatalogSerializer
+
+from local.entries import block
+from local.stand_in import StandIn
+from local.workspace import Workspace
+
+Json = dict[str, Any]
+
+# ------------------------------------------------------------------------------------- the workspace
+
+
+class SmallWorkspace(Workspace):
+    """Something for every stream, edited days apart so that no page is in another's lookback window.
+
+    Attributes:
+        home: the page edited first, with nested blocks, a comment, a sub-page and a database.
+        paragraph: a block on it, two levels down.
+        newest: the page edited last, with more blocks than one answer holds.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("Small workspace")
+        self.add_user("Ada", email="ada@example.com")
+        self.add_user(None, email="nobody@example.com")
+        self.home = self.add_page(title="Home", last_edited_time=march(1))
+        outer = self.add_block(self.home, "toggle", "Outer")
+        inner = self.add_block(outer, "toggle", "Inner")
+        self.paragraph = self.add_block(inner, text="The deepest")
+        self.add_block(self.home, "unsupported", block_type="button")
+        self.add_comment(self.home, "An old comment", march(1))
+        self.add_page(self.home, "Sub-page", last_edited_time=march(2))
+        for day, title in ((3, "Tasks"), (5, "Archive")):
+            database = self.add_database(self.home, title, last_edited_time=march(day))
+            source = self.add_data_source(
+                database, properties={"Name": "title", "Done": "checkbox"}
+            )
+            row = self.add_row(
+                source, {"Name": f"A row of {title}", "Done": True}, last_edited_time=march(day + 1)
+            )
+            self.add_block(row, "callout", "Look", [block("paragraph", "Here")])
+        self.newest = self.add_page(title="Minutes", last_edited_time=march(20))
+        for number in range(120):
+            self.add_block(self.newest, text=f"Line {number}")
+        self.newest_comment = self.add_comment(self.newest, "A new comment", march(20))
+
+    def edit(self) -> dict[str, list[str]]:
+        """Change a block and add a comment on the page edited first; gives what an incremental read delivers.
+
+        That is more than what changed: what was the newest before comes once more, for it may have
+        changed again within the same minute.
+        """
+        self.edit_block(self.paragraph, "Changed", march(25))
+        added = self.add_comment(self.home, "Seen?", march(26))
+        pages = [self.home, self.newest]
+        return truth(self) | {
+            "pages": sorted(pages),
+            "data_sources": self.data_source_ids()[1:],
+            "databases": self.database_ids()[1:],
+            "blocks": sorted(
+                placed.block["id"] for page in pages for placed in self.blocks_of(page)
+            ),
+            "comments": sorted([added, self.newest_comment]),
+        }
+
+    def listings(self, page_id: str) -> int:
+        """How many lists of children the API has for a page, each in parts of a hundred."""
+        siblings = Counter(placed.parent_id for placed in self.blocks_of(page_id))
+        return sum(-(-count // 100) for count in siblings.values()) or 1
+
+
+def march(day: int) -> str:
+    return f"2026-03-{day:02}T12:00:00.000Z"
+
+
+def truth(workspace: Workspace) -> dict[str, list[str]]:
+    """The ids that each stream should deliver, sorted."""
+    ids = {
+        "users": [user["id"] for user in workspace.users()],
+        "pages": workspace.page_ids(),
+        "data_sources": workspace.data_source_ids(),
+        "databases": workspace.database_ids(),
+        "blocks": [
+            placed.block["id"]
+            for page in workspace.page_ids()
+            for placed in workspace.blocks_of(page)
+        ],
+        "comments": workspace.comment_ids(),
+    }
+    return {stream: sorted(of_stream) for stream, of_stream in ids.items()}
+
+
+def requests_made(api: StandIn) -> Counter[str]:
+    """How many requests each endpoint has had."""
+    made: Counter[str] = Counter()
+    for (method, endpoint, _), count in api.counts.items():
+        made[f"{method} {endpoint}"] += count
+    return made
+
+
+# --------------------------------------------------------------------------------------- processes
+
+
+def program(name: str) -> str:
+    """The path of a program of this environment; without it, the test fails and says what to do."""
+    path = Path(sys.executable).with_name(name)
+    if not path.exists():
+        pytest.fail(f"{path} does not exist. Run `make test`, which installs the project.")
+    return str(path)
+
+
+@dataclass
+class Run:
+    """One command of the protocol, done.
+
+    Attributes:
+        messages: what it printed to its standard output, line by line; all of it is JSON.
+        output: everything it printed, as text.
+        code: its exit code.
+        seconds: how long it took.
+    """
+
+    messages: list[Json]
+    output: str
+    code: int
+    seconds: float
+
+    def contents(self, kind: str) -> list[Any]:
+        """The contents of the messages of a kind, such as `record`."""
+        return [message[kind] for message in self.messages if kind in message]
+
+    def the(self, kind: str) -> Any:
+        """The content of the only message of a kind, such as `spec`."""
+        (content,) = self.contents(kind)
+        return content
+
+    def records(self, stream: str) -> list[Json]:
+        return [record["data"] for record in self.contents("record") if record["stream"] == stream]
+
+    def ids(self) -> dict[str, list[str]]:
+        """The ids of the records of each stream, sorted; one that came twice stands there twice."""
+        streams = sorted({record["stream"] for record in self.contents("record")})
+        return {
+            stream: sorted(record["id"] for record in self.records(stream)) for stream in streams
+        }
+
+    def state(self) -> list[Json]:
+        """The last state of each stream, in the form of the file that the next read takes."""
+        last = {
+            message["stream"]["stream_descriptor"]["name"]: message
+            for message in self.contents("state")
+        }
+        return [{"type": "STREAM", "stream": message["stream"]} for message in last.values()]
+
+    def complaints(self) -> list[str]:
+        """The log messages at WARN and above, and all errors."""
+        logs = [
+            log["message"] for log in self.contents("log") if log["level"] not in ("INFO", "DEBUG")
+        ]
+        errors = [trace["error"]["message"] for trace in self.contents("trace") if "error" in trace]
+        return logs + errors
+
+
+@dataclass
+class Connector:
+    """The connector as a platform runs it: a process for each command of the protocol.
+
+    Attributes:
+        command: the program and its first arguments.
+        environment: the environment variables that it needs beyond those of the tests.
+        options: what follows the command of the protocol, if that is not `spec`.
+    """
+
+    command: list[str]
+    environment: dict[str, str]
+    options: list[str] = field(default_factory=list)
+
+    def run(
+        self,
+        command: str,
+        *flags: str,
+        config: Optional[Json] = None,
+        catalog: Optional[ConfiguredAirbyteCatalog] = None,
+        state: Optional[list[Json]] = None,
+        **environment: str,
+    ) -> Run:
+        """Run one command, with its files as the platform hands them over."""
+        files = {
+            "config": config,
+            "catalog": catalog and ConfiguredAirbyteCatalogSerializer.dump(catalog),
+            "state": state,
+        }
+        arguments = [*self.command, command, *flags, *(self.options if config else ())]
+        with TemporaryDirectory() as folder:
+            for name, content in files.items():
+                if content is not None:
+                    path = Path(folder, f"{name}.json")
+                    path.write_text(json.dumps(content))
+                    arguments += [f"--{name}", str(path)]
+            started = time.monotonic()
+            done = subprocess.run(
+                arguments,
+                env={**os.environ, **self.environment, **environment},
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                timeout=120,
+            )
+            seconds = time.monotonic() - started
+        return Run(
+            [json.loads(line) for line in done.stdout.splitlines()],
+            done.stdout + done.stderr,
+            done.returncode,
+            seconds,
+        )

@@ -1,0 +1,600 @@
+"""Every way to run the connector, for real: as a process or server that talks over sockets to the stand-in."""
+
+import hashlib
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import duckdb
+import pytest
+import requests
+import yaml
+from airbyte_cdk.cli import source_declarative_manifest
+from conftest import CONFIG, STREAMS, TOKEN, catalog_of, environment
+from loaders import Connector, Json, Run, SmallWorkspace, march, program, requests_made, truth
+
+from local.bundle import write_bundle
+from local.stand_in import StandIn
+from local.workspace import Workspace
+
+UNSAFE = {"AIRBYTE_ENABLE_UNSAFE_CODE": "true"}
+EVERYTHING = catalog_of(*STREAMS)
+SECONDS_A_PERSON_WAITS = 20
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bundle")
+    write_bundle(folder)
+    return folder
+
+
+# ------------------------------------------------------------ processes that speak Airbyte's protocol
+
+
+def installed_executable(bundle: Path, api: StandIn) -> Connector:
+    """`source-notion`, as `pip install` leaves it."""
+    return Connector([program("source-notion")], api.environment())
+
+
+def manifest_runner(bundle: Path, api: StandIn) -> Connector:
+    """The runtime's own executable with the bundle as its arguments."""
+    paths = ["--manifest-path", f"{bundle}/manifest.yaml", "--components-path", f"{bundle}/components.py"]  # fmt: skip
+    return Connector([program("source-declarative-manifest")], api.environment() | UNSAFE, paths)
+
+
+def manifest_only_image(bundle: Path, api: StandIn) -> Connector:
+    """What the base image in metadata.yaml runs: the bundle beside the runtime's `run.py`, in one package.
+
+    The image itself would need Docker. Its `run.py` finds the manifest under an absolute path, so the
+    main program here calls the function that it calls then.
+    """
+    package = bundle.with_name("integration_code") / "source_declarative_manifest"
+    shutil.copytree(bundle, package)
+    (package / "__init__.py").touch()
+    shutil.copy(Path(source_declarative_manifest.__path__[0], "_run.py"), package / "run.py")
+    main = package.with_name("main.py")
+    main.write_text(
+        "import sys\n"
+        "from source_declarative_manifest.run import handle_local_manifest_command\n"
+        "handle_local_manifest_command(sys.argv[1:])\n"
+    )
+    return Connector([sys.executable, str(main)], api.environment())
+
+
+@dataclass
+class Session:
+    """What a connector gives for a small workspace, and again after a few edits."""
+
+    workspace: SmallWorkspace
+    spec: Run
+    check: Run
+    discover: Run
+    first: Run
+    first_truth: dict[str, list[str]]
+    first_requests: Counter[str]
+    second: Run
+    second_truth: dict[str, list[str]]
+    second_requests: Counter[str]
+
+
+@pytest.fixture(
+    scope="module",
+    params=[installed_executable, manifest_runner, manifest_only_image],
+    ids=lambda make: make.__name__,
+)
+def session(request: pytest.FixtureRequest, bundle: Path) -> Iterator[Session]:
+    """One connector's spec, check, discover, read, and a second read with the state of the first."""
+    workspace = SmallWorkspace()
+    with StandIn(workspace, token=TOKEN) as api, ThreadPoolExecutor(2) as pool:
+        connector = request.param(bundle, api)
+        spec = pool.submit(connector.run, "spec")
+        check = pool.submit(connector.run, "check", config=CONFIG)
+        discover = pool.submit(connector.run, "discover", config=CONFIG)
+        check.result()
+        api.counts.clear()
+        first = connector.run("read", config=CONFIG, catalog=EVERYTHING)
+        first_truth, first_requests = truth(workspace), requests_made(api)
+
+        second_truth = workspace.edit()
+        api.counts.clear()
+        second = connector.run("read", config=CONFIG, catalog=EVERYTHING, state=first.state())
+        yield Session(
+            workspace,
+            spec.result(),
+            check.result(),
+            discover.result(),
+            first,
+            first_truth,
+            first_requests,
+            second,
+            second_truth,
+            requests_made(api),
+        )
+
+
+def test_spec_asks_for_credentials_or_for_a_manifest(session: Session) -> None:
+    spec = session.spec.the("spec")["connectionSpecification"]
+
+    # The runtime's own executable is for any manifest, so its spec asks for one whatever it is given.
+    if spec["title"] != "Low-code source spec":
+        assert list(spec["properties"])[:3] == ["credentials", "start_date", "num_workers"]
+    else:
+        assert spec["required"] == ["__injected_declarative_manifest"]
+    assert session.spec.code == 0
+
+
+def test_check_succeeds_without_a_complaint(session: Session) -> None:
+    assert session.check.the("connectionStatus") == {"status": "SUCCEEDED"}
+    assert session.check.complaints() == []
+
+
+def test_discover_gives_six_streams_and_all_but_users_incremental(session: Session) -> None:
+    streams = session.discover.the("catalog")["streams"]
+
+    assert [stream["name"] for stream in streams] == STREAMS
+    assert {stream["name"]: stream["supported_sync_modes"] for stream in streams} == {
+        stream: ["full_refresh"] if stream == "users" else ["full_refresh", "incremental"]
+        for stream in STREAMS
+    }
+    assert all(stream["source_defined_primary_key"] == [["id"]] for stream in streams)
+    assert all(stream["json_schema"]["properties"]["id"] for stream in streams)
+    assert session.discover.complaints() == []
+
+
+def test_read_delivers_what_the_workspace_holds_each_once(session: Session) -> None:
+    assert session.first.ids() == session.first_truth
+    assert session.first.complaints() == []
+    assert session.first.code == 0
+
+
+def test_a_second_read_delivers_what_changed_and_what_may_have_changed(session: Session) -> None:
+    assert session.second.ids() == session.second_truth
+    changed = [
+        block["id"]
+        for block in session.second.records("blocks")
+        if block["last_edited_time"] == march(25)
+    ]
+    assert changed == [session.workspace.paragraph]
+    assert session.second.complaints() == []
+    assert session.second.code == 0
+
+
+def test_a_second_read_asks_for_the_children_of_changed_pages_only(session: Session) -> None:
+    workspace = session.workspace
+    children = "GET /v1/blocks/{id}/children"
+
+    assert session.first_requests[children] == sum(map(workspace.listings, workspace.page_ids()))
+    assert session.second_requests[children] == sum(
+        map(workspace.listings, (workspace.home, workspace.newest))
+    )
+    assert session.second_requests[children] < session.first_requests[children]
+    # These are asked for as often as before: comments of each page, since they leave it as it is.
+    assert session.second_requests["GET /v1/comments"] == len(workspace.page_ids())
+    assert session.second_requests["POST /v1/search"] == session.first_requests["POST /v1/search"]
+    assert session.second_requests["GET /v1/databases/{id}"] == 2
+
+
+# ------------------------------------------------------------------------ what a person sees of errors
+
+
+@pytest.fixture(scope="module")
+def empty() -> Iterator[StandIn]:
+    """A connection with which nothing is shared."""
+    with StandIn(Workspace(), token=TOKEN) as api:
+        yield api
+
+
+def test_a_check_with_a_wrong_token_says_that_the_token_is_wrong(
+    empty: StandIn, bundle: Path
+) -> None:
+    config = {**CONFIG, "credentials": {"auth_type": "token", "token": "secret_wrong"}}
+
+    check = installed_executable(bundle, empty).run("check", config=config)
+
+    status = check.the("connectionStatus")
+    assert status["status"] == "FAILED"
+    assert "Notion does not accept the access token: it is wrong, expired or revoked." in status["message"]  # fmt: skip
+    assert "secret_wrong" not in check.output
+    assert check.code == 0
+
+
+def test_a_check_where_nothing_is_shared_says_how_to_share(empty: StandIn, bundle: Path) -> None:
+    check = installed_executable(bundle, empty).run("check", config=CONFIG)
+
+    status = check.the("connectionStatus")
+    assert status["status"] == "FAILED"
+    assert "nothing is shared with this connection. Open a page or database" in status["message"]
+
+
+@pytest.fixture(scope="module")
+def unreachable(empty: StandIn, bundle: Path) -> Run:
+    """A check where nobody answers: the proxy's port is closed."""
+    with socket.socket() as port:
+        port.bind(("127.0.0.1", 0))  # taken, but not listening
+        proxy = f"http://127.0.0.1:{port.getsockname()[1]}"
+        connector = installed_executable(bundle, empty)
+        return connector.run("check", config=CONFIG, HTTPS_PROXY=proxy, https_proxy=proxy)
+
+
+def test_a_check_fails_soon_when_notion_is_not_reachable(unreachable: Run) -> None:
+    status = unreachable.the("connectionStatus")
+
+    assert status["status"] == "FAILED"
+    assert "api.notion.com" in status["message"]
+    assert unreachable.seconds < SECONDS_A_PERSON_WAITS
+    assert unreachable.code == 0
+
+
+def test_a_check_says_in_a_sentence_that_notion_is_not_reachable(unreachable: Run) -> None:
+    message = unreachable.the("connectionStatus")["message"]
+
+    assert "HTTPSConnectionPool" not in message
+    assert "Caused by" not in message
+
+
+def test_a_read_in_debug_mode_never_prints_the_token(bundle: Path) -> None:
+    with StandIn(SmallWorkspace(), token=TOKEN) as api:
+        read = installed_executable(bundle, api).run(
+            "read", "--debug", config=CONFIG, catalog=EVERYTHING
+        )
+
+    printed = [
+        message["data"]["headers"]
+        for message in read.messages
+        if message.get("message") == "Making outbound API request"
+    ]
+    assert len(printed) == len(api.requests) > 0
+    assert all("'Authorization': 'Bearer ****'" in headers for headers in printed)
+    assert read.ids() == truth(api.workspace)
+    assert TOKEN not in read.output
+
+
+# --------------------------------------------------------------------- the Connector Builder's backend
+
+
+@dataclass
+class Builder:
+    """The runtime's manifest server, which stands behind the Connector Builder.
+
+    Attributes:
+        url: where it listens.
+        log: the file with all that it prints.
+        manifest: the bundle's manifest.
+        components: the bundle's components, as text.
+    """
+
+    url: str
+    log: Path
+    manifest: Json
+    components: str
+
+    def post(self, endpoint: str, **body: Any) -> Any:
+        """Ask about the manifest; gives the answer's JSON."""
+        with requests.Session() as http:
+            http.trust_env = False  # not through a proxy
+            answer = http.post(
+                f"{self.url}/v1/manifest/{endpoint}",
+                json={"manifest": self.manifest, **body},
+                timeout=60,
+            )
+        assert answer.ok, answer.text
+        return answer.json()
+
+    def with_components(self, config: Json) -> Json:
+        """The configuration with the components in it, where an endpoint has no other place for them."""
+        checksum = hashlib.md5(self.components.encode()).hexdigest()
+        return {
+            **config,
+            "__injected_components_py": self.components,
+            "__injected_components_py_checksums": {"md5": checksum},
+        }
+
+
+@contextmanager
+def running_builder(bundle: Path, api: StandIn) -> Iterator[Builder]:
+    log = bundle.with_name("manifest-server.log")
+    with log.open("w") as output, environment(api.environment() | UNSAFE):
+        server = subprocess.Popen(
+            [program("manifest-server"), "start", "--port", "0"], stdout=output, stderr=output
+        )
+    try:
+        yield Builder(
+            _address_in(log, server),
+            log,
+            yaml.safe_load((bundle / "manifest.yaml").read_text()),
+            (bundle / "components.py").read_text(),
+        )
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+
+
+def _address_in(log: Path, server: "subprocess.Popen[bytes]") -> str:
+    """The address on which a server that has just been started says it is running."""
+    deadline = time.monotonic() + 60
+    while server.poll() is None and time.monotonic() < deadline:
+        address = re.search(r"running on (http://127\.0\.0\.1:\d+)", log.read_text())
+        if address:
+            return address[1]
+        time.sleep(0.05)
+    raise AssertionError(f"The manifest server did not start:\n{log.read_text()}")
+
+
+@dataclass
+class BuilderSession:
+    """What somebody who works in the Connector Builder gets, in the order of the requests.
+
+    Attributes:
+        requests: the requests to Notion of each test read, as `METHOD /path`.
+        output: all that the server printed.
+    """
+
+    workspace: SmallWorkspace
+    resolve: Json
+    full_resolve: Json
+    check: Json
+    failed_check: Json
+    discover: Json
+    test_reads: dict[str, Json] = field(default_factory=dict)
+    requests: dict[str, Counter[str]] = field(default_factory=dict)
+    output: str = ""
+
+
+@pytest.fixture(scope="module")
+def built(bundle: Path) -> BuilderSession:
+    workspace = SmallWorkspace()
+    with StandIn(workspace, token=TOKEN) as api:
+        with running_builder(bundle, api) as builder:
+            config = builder.with_components(CONFIG)
+            wrong = {**config, "credentials": {"auth_type": "token", "token": "secret_wrong"}}
+            session = BuilderSession(
+                workspace,
+                resolve=builder.post("resolve"),  # first, when the server has seen no components
+                full_resolve=builder.post("full_resolve", config=config),
+                check=builder.post("check", config=config),
+                failed_check=builder.post("check", config=wrong),
+                discover=builder.post("discover", config=config),
+            )
+            for stream in STREAMS:
+                api.requests.clear()
+                session.test_reads[stream] = builder.post(
+                    "test_read",
+                    config=CONFIG,
+                    stream_name=stream,
+                    custom_components_code=builder.components,
+                    record_limit=1000,
+                    page_limit=20,
+                    slice_limit=20,
+                )
+                session.requests[stream] = Counter(f"{r.method} {r.path}" for r in api.requests)
+        session.output = builder.log.read_text()
+    return session
+
+
+def pages_of(answer: Json) -> list[Json]:
+    """The pages of a test read: records with the request and the response that they came from."""
+    return [page for one_slice in answer["slices"] for page in one_slice["pages"]]
+
+
+def test_the_builder_resolves_the_manifest_with_and_without_components(
+    built: BuilderSession,
+) -> None:
+    for answer in (built.resolve, built.full_resolve):
+        streams = [stream.get("name") for stream in answer["manifest"]["streams"]]
+        assert [name for name in streams if name] == STREAMS
+        assert '"$ref"' not in json.dumps(answer["manifest"]["streams"])
+
+
+def test_the_builder_checks_the_connection(built: BuilderSession) -> None:
+    assert built.check == {"success": True, "message": None}
+    assert not built.failed_check["success"]
+    assert "it is wrong, expired or revoked" in built.failed_check["message"]
+
+
+def test_the_builder_discovers_the_streams(built: BuilderSession) -> None:
+    assert [stream["name"] for stream in built.discover["catalog"]["streams"]] == STREAMS
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_the_builder_reads_every_record(built: BuilderSession, stream: str) -> None:
+    answer = built.test_reads[stream]
+
+    records = [record["id"] for page in pages_of(answer) for record in page["records"]]
+    assert sorted(records) == truth(built.workspace)[stream]
+    assert not answer["test_read_limit_reached"]
+    assert set(answer["inferred_schema"]["properties"]) >= {"object", "id"}
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_the_builder_shows_every_request_with_its_answer_and_masks_the_token(
+    built: BuilderSession, stream: str
+) -> None:
+    answer = built.test_reads[stream]
+
+    exchanges = [*pages_of(answer), *answer["auxiliary_requests"]]
+    for exchange in exchanges:
+        assert exchange["request"]["headers"]["Authorization"] == "Bearer ****"
+        assert exchange["request"]["headers"]["Notion-Version"] == "2026-03-11"
+        assert exchange["response"]["status"] == 200
+        assert json.loads(exchange["response"]["body"])["object"] in ("list", "database")
+    assert built.requests[stream] == Counter(
+        f"{exchange['request']['http_method']} {urlsplit(exchange['request']['url']).path}"
+        for exchange in exchanges
+    )
+    assert TOKEN not in json.dumps(answer)
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_the_builder_has_nothing_to_warn_of(built: BuilderSession, stream: str) -> None:
+    logs = built.test_reads[stream]["logs"]
+
+    assert [log for log in logs if log["level"] not in ("INFO", "DEBUG")] == []
+    assert "deprecat" not in json.dumps(logs).lower()
+
+
+def test_the_builders_server_prints_no_warning_no_deprecation_and_no_token(
+    built: BuilderSession,
+) -> None:
+    # Nothing is allowed for: the server by itself prints lines at INFO and no others. The check with a
+    # wrong token alone complains, and says why.
+    lines = built.output.splitlines()
+    complaints = [
+        line for line in lines if re.search("warn|error|deprecat|traceback", line, re.IGNORECASE)
+    ]
+    assert [json.loads(line)["log"]["message"].split(":")[0] for line in complaints] == [
+        "Stream workspace is not available", "Check failed",
+    ]  # fmt: skip
+    assert len([line for line in lines if "POST /v1/manifest/test_read" in line]) == len(STREAMS)
+    assert TOKEN not in built.output
+
+
+# --------------------------------------------------------------------------------------- PyAirbyte
+
+
+@dataclass
+class Warehouse:
+    """What PyAirbyte brought into DuckDB: into one database by the executable, into another by the manifest.
+
+    Attributes:
+        first: what each held after a first read: for each stream the ids in its table, sorted.
+        second: how many records the executable then delivered into the manifest's database.
+        second_truth: the ids that it should deliver.
+        second_requests: the requests of that read.
+        last: what that database held in the end.
+        edited: when the block that was edited was edited last, as that database has it.
+    """
+
+    workspace: SmallWorkspace
+    first: dict[str, dict[str, list[str]]]
+    second: int
+    second_truth: dict[str, list[str]]
+    second_requests: Counter[str]
+    last: dict[str, list[str]]
+    edited: datetime
+
+
+@pytest.fixture(scope="module")
+def strangers() -> Iterator[list[Any]]:
+    """The addresses outside this machine to which this process tries to connect, in vain."""
+    refused: list[Any] = []
+    connect = socket.socket.connect
+
+    def connect_here(connecting: socket.socket, address: Any) -> None:
+        if connecting.family != socket.AF_UNIX and address[0] not in ("127.0.0.1", "::1"):
+            refused.append(address)
+            raise ConnectionRefusedError(address)
+        connect(connecting, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", connect_here)
+        yield refused
+
+
+@pytest.fixture(scope="module")
+def warehouse(
+    bundle: Path, strangers: list[Any], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Warehouse]:
+    folder = tmp_path_factory.mktemp("warehouse")
+    offline = {
+        "AIRBYTE_OFFLINE_MODE": "1",  # counts when PyAirbyte is imported, the next two when it runs
+        "AIRBYTE_LOCAL_REGISTRY": "0",
+        "DO_NOT_TRACK": "1",
+        "AIRBYTE_LOGGING_ROOT": str(folder),
+        "NO_LIVE_PROGRESS": "1",
+    }
+    ways: dict[str, Json] = {
+        "executable": {"local_executable": Path(program("source-notion"))},
+        "manifest": {"source_manifest": bundle / "manifest.yaml"},  # and components.py beside it
+    }
+    workspace = SmallWorkspace()
+    with (
+        StandIn(workspace, token=TOKEN) as api,
+        environment(api.environment() | offline | UNSAFE),
+    ):
+        import airbyte
+        from airbyte.caches import DuckDBCache
+
+        def read(way: str, database: Path) -> Any:
+            source = airbyte.get_source("source-notion", config=CONFIG, streams="*", **ways[way])
+            cache = DuckDBCache(db_path=database, schema_name="raw", cache_dir=folder)
+            return source.read(cache=cache)
+
+        databases = {way: folder / f"of_the_{way}.duckdb" for way in ways}
+        for way, database in databases.items():
+            read(way, database)
+        first = {way: rows(database) for way, database in databases.items()}
+        second_truth = workspace.edit()
+        api.counts.clear()
+        second = read("executable", databases["manifest"]).processed_records
+        yield Warehouse(
+            workspace,
+            first,
+            second,
+            second_truth,
+            requests_made(api),
+            rows(databases["manifest"]),
+            *query(
+                databases["manifest"],
+                f"SELECT last_edited_time FROM raw.blocks WHERE id = '{workspace.paragraph}'",
+            ),
+        )
+    for components in ("components", "source_declarative_manifest.components"):
+        sys.modules.pop(components, None)  # PyAirbyte runs a manifest in this process
+
+
+def query(database: Path, sql: str) -> list[Any]:
+    """The first column of a query's result."""
+    with duckdb.connect(str(database)) as connection:
+        return [row[0] for row in connection.execute(sql).fetchall()]
+
+
+def rows(database: Path) -> dict[str, list[str]]:
+    """The ids of all rows, by stream."""
+    return {
+        stream: query(database, f"SELECT id FROM raw.{stream} ORDER BY id") for stream in STREAMS
+    }
+
+
+@pytest.mark.parametrize("way", ["executable", "manifest"])
+def test_pyairbyte_brings_what_the_workspace_holds_into_duckdb(
+    warehouse: Warehouse, way: str
+) -> None:
+    # The comment came later.
+    assert warehouse.first[way] == {
+        **truth(warehouse.workspace),
+        "comments": sorted(warehouse.workspace.comment_ids()[:2]),
+    }
+
+
+def test_pyairbyte_goes_on_where_the_other_way_stopped_and_replaces_what_changed(
+    warehouse: Warehouse,
+) -> None:
+    workspace = warehouse.workspace
+
+    # PyAirbyte 0.71 hands a manifest no state (it would read all again), so the executable goes on here.
+    assert warehouse.second == sum(map(len, warehouse.second_truth.values()))
+    assert warehouse.second_requests["GET /v1/blocks/{id}/children"] == sum(
+        map(workspace.listings, (workspace.home, workspace.newest))
+    )
+    assert warehouse.last == truth(workspace)
+    assert warehouse.edited.isoformat(timespec="milliseconds") == march(25)
+
+
+def test_pyairbyte_reaches_nothing_outside_this_machine(
+    warehouse: Warehouse, strangers: list[Any]
+) -> None:
+    assert warehouse.last and strangers == []

@@ -1,0 +1,465 @@
+"""What happens on each answer that is not a plain success; each test is a row of that table."""
+
+import pytest
+from conftest import CONFIG, sync
+
+from local.stand_in import Answer, StandIn, error, on, rate_limited, times
+from local.workspace import Workspace
+
+SEARCH, CHILDREN, COMMENTS = "/v1/search", "/v1/blocks/[^/]+/children", "/v1/comments"
+MANY_MINUTES = 11 * 60
+
+
+@pytest.fixture
+def pages(workspace: Workspace) -> list[str]:
+    """250 pages, edited a minute apart; the first three have two blocks and a comment each."""
+    pages = [workspace.add_page(title=str(number)) for number in range(250)]
+    for page in pages[:3]:
+        for text in ("One", "Two"):
+            workspace.add_block(page, text=text)
+        workspace.add_comment(page, "Comment")
+    return pages
+
+
+def small(workspace: Workspace) -> str:
+    """One page with three blocks, and its id."""
+    page = workspace.add_page(title="Home")
+    for text in ("One", "Two", "Three"):
+        workspace.add_block(page, text=text)
+    return page
+
+
+@pytest.mark.parametrize("status", [429, 529])
+def test_429_529_wait_as_long_as_retry_after_says_without_using_up_retries(
+    workspace: Workspace, api: StandIn, naps: list[float], status: int
+) -> None:
+    page = small(workspace)
+    refusal = rate_limited(MANY_MINUTES)
+    refusal.status = status
+    api.answer(times(30, on("GET", CHILDREN, refusal)))
+
+    result = sync("blocks", num_workers=1)
+
+    assert len(result.ids("blocks")) == 3
+    assert result.errors == {}
+    assert api.count("GET /v1/blocks/{id}/children", status) == 30
+    assert sum(naps) == pytest.approx(30 * MANY_MINUTES, rel=0.01)
+    assert {r.path.split("/")[3] for r in api.requests if "children" in r.path} == {page}
+
+
+def test_429_pauses_all_workers_until_the_window_opens(
+    workspace: Workspace, pages: list[str], api: StandIn, naps: list[float]
+) -> None:
+    api.answer(times(1, on("GET", COMMENTS, rate_limited(60))))
+
+    result = sync("comments", num_workers=10)
+
+    assert len(result.ids("comments")) == 3
+    # Those under way when the first 429 came may be refused as well, the rest waits before it asks.
+    assert api.count("GET /v1/comments", 429) == 1
+    assert max(naps) == pytest.approx(60, abs=1)
+
+
+def test_429_public_api_request_blocked_fails_at_once_and_says_so(
+    workspace: Workspace, api: StandIn, naps: list[float]
+) -> None:
+    small(workspace)
+    api.answer(on("GET", CHILDREN, rate_limited(60, "public_api_request_blocked")))
+
+    result = sync("blocks")
+
+    assert "Notion has blocked this connection's requests" in result.errors["blocks"]
+    assert api.count("GET /v1/blocks/{id}/children") == 1
+    assert naps == []
+
+
+FAULTS = {
+    "500": error(500, "internal_server_error", "Unexpected error."),
+    "502": error(502, "bad_gateway", "Bad gateway."),
+    "503": error(503, "service_unavailable", "Try again."),
+    "504": error(504, "gateway_timeout", "Took too long."),
+    "524": Answer(524, "<html>A timeout occurred</html>", {"Content-Type": "text/html"}),
+    "409": error(409, "conflict_error", "Conflict."),
+    "HTML from the edge": Answer(403, "<html>cf-ray</html>", {"Content-Type": "text/html"}),
+    "HTML with 200": Answer(200, "<html>Wait</html>", {"Content-Type": "text/html"}),
+    "dropped connection": Answer(drop=True),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    ("stream", "method", "path"),
+    [("pages", "POST", SEARCH), ("blocks", "GET", CHILDREN), ("comments", "GET", COMMENTS)],
+)
+def test_5xx_409_html_from_the_edge_and_dropped_connections_are_retried_with_backoff_and_jitter(
+    workspace: Workspace,
+    api: StandIn,
+    naps: list[float],
+    fault: str,
+    stream: str,
+    method: str,
+    path: str,
+) -> None:
+    page = small(workspace)
+    workspace.add_comment(page, "Comment")
+    undisturbed = sync(stream).ids(stream)
+    api.answer(times(4, on(method, path, FAULTS[fault])))
+
+    result = sync(stream)
+
+    assert result.ids(stream) == undisturbed
+    assert result.errors == {}
+    assert len(naps) == 4
+    assert naps == sorted(naps) and naps[-1] > naps[0]
+
+
+def test_500_that_stays_fails_the_stream_after_all_retries(
+    workspace: Workspace, api: StandIn, naps: list[float]
+) -> None:
+    small(workspace)
+    api.answer(on("GET", COMMENTS, error(500, "internal_server_error", "Unexpected error.")))
+
+    result = sync("comments")
+
+    assert api.count("GET /v1/comments") == 8
+    assert "Unexpected error." in result.errors["comments"]
+    # The runtime adds a second to each wait.
+    assert [round(nap - 1.5) for nap in naps] == pytest.approx([1, 2, 4, 8, 16, 32, 64], abs=1)
+    assert len(set(naps)) == len(naps) and all(nap % 1 for nap in naps)
+
+
+@pytest.mark.parametrize("status", [503, 504])
+@pytest.mark.parametrize(
+    ("stream", "method", "path"), [("pages", "POST", SEARCH), ("blocks", "GET", CHILDREN)]
+)
+def test_503_504_on_listings_are_asked_for_with_a_smaller_page_size_back_up_afterwards(
+    workspace: Workspace,
+    api: StandIn,
+    naps: list[float],
+    stream: str,
+    method: str,
+    path: str,
+    status: int,
+) -> None:
+    home = workspace.add_page(title="Home")
+    for number in range(300):
+        if stream == "pages":
+            workspace.add_page(title=str(number))
+        else:
+            workspace.add_block(home, text=str(number))
+
+    def too_large(request):
+        size = int((request.body or request.query)["page_size"])
+        return error(status, "service_unavailable", "Too large.") if size > 25 else None
+
+    api.answer(times(2, on(method, path, too_large)))
+    result = sync(stream)
+
+    assert len(set(result.ids(stream))) == len(result.ids(stream)) == 300 + (stream == "pages")
+    sizes = [
+        int((request.body or request.query)["page_size"])
+        for request in api.requests
+        if (request.path == SEARCH and stream == "pages")
+        or request.path.endswith(home + "/children")
+    ]
+    assert sizes == [100, 50, 25, 100, 100, 100]
+    assert len(naps) == 2
+
+
+def test_200_whose_body_is_cut_off_is_retried(
+    workspace: Workspace, api: StandIn, naps: list[float]
+) -> None:
+    small(workspace)
+
+    def cut_off(request):
+        answer = request.normal()
+        answer.truncate = True
+        return answer
+
+    api.answer(times(2, on("GET", CHILDREN, cut_off)))
+    api.answer(times(2, on("POST", SEARCH, cut_off)))
+
+    result = sync("blocks")
+
+    assert len(result.ids("blocks")) == 3
+    assert api.count("GET /v1/blocks/{id}/children") == 3
+    assert len(naps) == 4
+
+
+@pytest.mark.parametrize(
+    "body", [{}, [], "", "null", {"object": "list"}, {"object": "list", "results": None}]
+)
+def test_200_that_is_not_the_object_expected_is_never_taken_for_an_empty_page(
+    workspace: Workspace, api: StandIn, naps: list[float], body: object
+) -> None:
+    small(workspace)
+    api.answer(times(2, on("GET", CHILDREN, Answer(200, body))))
+
+    result = sync("blocks")
+
+    assert len(result.ids("blocks")) == 3
+    assert result.errors == {}
+    assert len(naps) == 2
+
+
+def test_has_more_without_a_cursor_fails_the_stream_with_a_sentence(
+    workspace: Workspace, pages: list[str], api: StandIn
+) -> None:
+    def without_cursor(request):
+        answer = request.normal()
+        answer.body["next_cursor"] = None
+        return answer
+
+    api.answer(on("POST", SEARCH, without_cursor))
+
+    result = sync("pages")
+
+    assert result.errors["pages"] == (
+        "Notion's listing for the stream pages says that there is more, but not where. To lose "
+        "nothing, the stream stops here; the next sync reads it again."
+    )
+    assert api.count("POST /v1/search") == 1
+    assert result.state["pages"] == {"last_edited_time": CONFIG["start_date"]}
+
+
+def test_a_cursor_that_repeats_fails_the_stream_with_a_sentence(
+    workspace: Workspace, pages: list[str], api: StandIn
+) -> None:
+    cursors = iter(["a", "b", "a"])
+
+    def repeating(request):
+        (request.body or {}).pop("start_cursor", None)
+        answer = request.normal()
+        answer.body["next_cursor"] = next(cursors)
+        return answer
+
+    api.answer(on("POST", SEARCH, repeating))
+
+    result = sync("pages")
+
+    assert "leads back to a page that was read already" in result.errors["pages"]
+    assert api.count("POST /v1/search") == 3
+
+
+def test_a_search_that_never_ends_fails_the_stream_with_a_sentence(
+    workspace: Workspace, pages: list[str], api: StandIn
+) -> None:
+    numbers = iter(range(10_000))
+
+    def endless(request):
+        (request.body or {}).pop("start_cursor", None)
+        answer = request.normal()
+        answer.body |= {"has_more": True, "next_cursor": f"cursor-{next(numbers)}"}
+        return answer
+
+    api.answer(on("POST", SEARCH, endless))
+
+    result = sync("pages")
+
+    assert "does not end" in result.errors["pages"]
+    assert api.count("POST /v1/search") == 111
+
+
+def test_400_start_cursor_invalid_starts_the_listing_over_and_no_record_is_lost(
+    workspace: Workspace, pages: list[str], api: StandIn
+) -> None:
+    home = workspace.add_page(title="Home")
+    blocks = [workspace.add_block(home, text=str(number)) for number in range(250)]
+
+    def expired(request):
+        cursor = (request.body or request.query).get("start_cursor")
+        message = f"The start_cursor provided is invalid: {cursor}"
+        return error(400, "validation_error", message) if cursor else None
+
+    api.answer(times(2, on("POST", SEARCH, expired)))
+    api.answer(times(3, on("GET", f"/v1/blocks/{home}/children", expired)))
+
+    result = sync("pages", "blocks", num_workers=1)
+
+    assert result.errors == {}
+    assert result.ids("pages") == [home, *reversed(pages)]
+    of_home = [record for record in result.records["blocks"] if record["page_id"] == home]
+    assert [record["id"] for record in of_home] == blocks
+    assert [record["parent"]["sequence_number"] for record in of_home] == list(range(250))
+
+
+def test_400_start_cursor_invalid_fails_the_stream_when_it_stays(
+    workspace: Workspace, pages: list[str], api: StandIn
+) -> None:
+    def expired(request):
+        cursor = (request.body or {}).get("start_cursor")
+        message = f"The start_cursor provided is invalid: {cursor}"
+        return error(400, "validation_error", message) if cursor else None
+
+    api.answer(on("POST", SEARCH, expired))
+
+    result = sync("pages")
+
+    assert (
+        "Notion called the cursor of a listing for the stream pages invalid 4 times"
+        in (result.errors["pages"])
+    )
+    assert api.count("POST /v1/search") == 8
+    assert result.ids("pages") == pages[:-101:-1]
+    assert result.state["pages"] == {"last_edited_time": CONFIG["start_date"]}
+
+
+def test_400_not_supported_via_the_api_leaves_out_the_subtree_with_a_warning(
+    workspace: Workspace, api: StandIn
+) -> None:
+    page = workspace.add_page(title="Home")
+    toggle = workspace.add_block(page, "toggle", "Holds an ai_block")
+    workspace.add_block(toggle, text="Out of reach")
+    after = workspace.add_block(page, text="After")
+    workspace.unsupported_children.add(toggle)
+
+    result = sync("blocks")
+
+    assert result.ids("blocks") == [toggle, after]
+    assert result.errors == {}
+    assert result.warnings == [
+        f"Stream blocks left out page_id {page}, block_id {toggle}: Block type ai_block is not "
+        "supported via the API for your bot type.",
+        "Stream blocks left out 1 in all: 1 not supported by the API.",
+    ]
+
+
+def test_404_under_a_page_leaves_out_the_subtree_with_a_warning(
+    workspace: Workspace, api: StandIn
+) -> None:
+    page = workspace.add_page(title="Home")
+    toggle = workspace.add_block(page, "toggle", "Gone in a moment")
+    workspace.add_block(toggle, text="Out of reach")
+    after = workspace.add_block(page, text="After")
+    gone = error(404, "object_not_found", "Could not find block.")
+    api.answer(on("GET", f"/v1/blocks/{toggle}/children", gone))
+
+    result = sync("blocks")
+
+    assert result.ids("blocks") == [toggle, after]
+    assert result.errors == {}
+    assert result.warnings == [
+        f"Stream blocks left out page_id {page}, block_id {toggle}: Could not find block.",
+        "Stream blocks left out 1 in all: 1 deleted or not shared.",
+    ]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Database with ID {} is a linked database. Database retrievals do not support linked databases.",
+        "Database with ID {} does not contain any data sources accessible by this API bot.",
+    ],
+)
+def test_400_for_a_linked_database_or_one_without_reachable_data_sources_is_left_out_with_a_warning(
+    workspace: Workspace, api: StandIn, message: str
+) -> None:
+    linked, fine = (workspace.add_database(None, title) for title in ("Linked", "Fine"))
+    for database in (linked, fine):
+        workspace.add_data_source(database)
+    message = message.format(linked)
+    api.answer(on("GET", f"/v1/databases/{linked}", error(400, "validation_error", message)))
+
+    result = sync("databases")
+
+    assert result.ids("databases") == [fine]
+    assert result.errors == {}
+    assert result.warnings == [
+        f"Stream databases left out database_id {linked}: {message}",
+        "Stream databases left out 1 in all: 1 not supported by the API.",
+    ]
+
+
+def test_other_400_a_sporadic_validation_error_is_tried_again(
+    workspace: Workspace, api: StandIn, naps: list[float]
+) -> None:
+    small(workspace)
+    sporadic = error(400, "validation_error", "body failed validation.")
+    api.answer(times(2, on("POST", SEARCH, sporadic)))
+    api.answer(times(2, on("GET", CHILDREN, sporadic)))
+
+    result = sync("blocks")
+
+    assert len(result.ids("blocks")) == 3
+    assert len(naps) == 4
+
+
+def test_other_400_that_stays_fails_the_stream(
+    workspace: Workspace, api: StandIn, naps: list[float]
+) -> None:
+    small(workspace)
+    api.answer(on("GET", CHILDREN, error(400, "validation_error", "path failed validation.")))
+
+    result = sync("blocks")
+
+    assert "path failed validation." in result.errors["blocks"]
+    assert result.ids("blocks") == []
+    assert api.count("GET /v1/blocks/{id}/children") == 8
+
+
+def test_400_of_another_code_fails_the_stream_at_once(workspace: Workspace, api: StandIn) -> None:
+    small(workspace)
+    api.answer(on("GET", CHILDREN, error(400, "invalid_request_url", "Invalid request URL.")))
+
+    result = sync("blocks")
+
+    assert "blocks" in result.errors
+    assert api.count("GET /v1/blocks/{id}/children") == 1
+
+
+def test_401_stops_everything_and_says_what_to_do(workspace: Workspace, api: StandIn) -> None:
+    small(workspace)
+    api.token = "another"
+
+    result = sync("users", "pages", "blocks", "comments")
+
+    assert result.records == {}
+    for stream in ("users", "pages", "blocks", "comments"):
+        assert result.errors[stream] == (
+            "Notion does not accept the access token: it is wrong, expired or revoked. Put a valid "
+            "token into this source's settings, or authenticate again."
+        )
+    assert {request.status for request in api.requests} == {401}
+    assert len(api.requests) == 4
+
+
+@pytest.mark.parametrize(
+    ("stream", "capability", "name"),
+    [
+        ("users", "read_users", "Read user information"),
+        ("comments", "read_comments", "Read comments"),
+    ],
+)
+def test_403_on_users_or_comments_fails_that_stream_with_the_capability_and_the_others_finish(
+    workspace: Workspace, api: StandIn, stream: str, capability: str, name: str
+) -> None:
+    page = small(workspace)
+    workspace.capabilities.remove(capability)
+
+    result = sync("users", "pages", "blocks", "comments")
+
+    assert f"switch on the capability '{name}'" in result.errors[stream]
+    assert result.ids("pages") == [page]
+    assert len(result.ids("blocks")) == 3
+    assert set(result.errors) == {stream, ""}
+
+
+def test_a_page_that_vanishes_between_listing_and_reading_is_left_out_with_a_warning(
+    workspace: Workspace, api: StandIn
+) -> None:
+    pages = [small(workspace) for _ in range(3)]
+
+    def vanish(request):
+        workspace.trash_page(pages[1])
+        workspace.unshared.add(pages[1])
+        return None
+
+    api.answer(times(1, on("GET", CHILDREN, vanish)))
+
+    result = sync("blocks", num_workers=1)
+
+    assert len(result.ids("blocks")) == 6
+    assert result.errors == {}
+    warning, summary = result.warnings
+    assert pages[1] in warning and "Could not find block" in warning
+    assert summary == "Stream blocks left out 1 in all: 1 deleted or not shared."
