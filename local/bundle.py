@@ -29,7 +29,7 @@ def bundled_manifest() -> dict[str, Any]:
             config={}, parameters={}, file_path=f"./source_notion/schemas/{path.name}"
         )
         manifest["schemas"][path.stem] = loader.get_json_schema()
-    for name, stream in manifest["definitions"].items():
+    for stream in manifest["definitions"].values():
         if isinstance(stream, dict) and stream.get("name") in manifest["schemas"]:
             stream["schema_loader"] = {
                 "type": "InlineSchemaLoader",

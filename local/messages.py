@@ -49,7 +49,7 @@ class Answer:
 
     Attributes:
         status: the HTTP status.
-        body: an object to send as JSON, or text or bytes to send as they are.
+        body: an object or list to send as JSON, or text or bytes to send as they are.
         headers: headers to add; `Content-Type` overrides the one that follows from the body.
         drop: close the connection at once, without an answer.
         truncate: announce the whole body, send half of it and close the connection.
@@ -57,7 +57,7 @@ class Answer:
     """
 
     status: int = 200
-    body: Union[Json, str, bytes] = field(default_factory=dict)
+    body: Union[Json, list[Any], str, bytes] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     drop: bool = False
     truncate: bool = False

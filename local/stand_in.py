@@ -436,12 +436,13 @@ def _response(answer: Answer, stays: bool) -> bytes:
     """Return an answer as bytes to send; half of its body if it is to be truncated."""
     body = answer.body
     headers = {"Content-Type": "application/json; charset=utf-8"}
-    if isinstance(body, dict):
-        headers["x-notion-request-id"] = body.get("request_id") or new_request_id()
-        content = _encode(body).encode()
-    else:
+    if isinstance(body, (str, bytes)):
         headers["Content-Type"] = "text/html; charset=utf-8"
         content = body.encode() if isinstance(body, str) else body
+    else:
+        request_id = body.get("request_id") if isinstance(body, dict) else None
+        headers["x-notion-request-id"] = request_id or new_request_id()
+        content = _encode(body).encode()
     headers["Content-Length"] = str(len(content))
     headers["Connection"] = "keep-alive" if stays else "close"
     headers.update(answer.headers)

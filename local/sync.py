@@ -8,6 +8,7 @@ import contextlib
 import os
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ SAMPLE_TOKEN = "secret_sample"
 STREAMS = ["users", "pages", "data_sources", "databases", "blocks", "comments"]
 QUERY = """\
 SELECT page_id, count(*) AS blocks, max(depth) AS deepest
-FROM notion.blocks GROUP BY page_id ORDER BY blocks DESC LIMIT 5"""
+FROM blocks GROUP BY page_id ORDER BY blocks DESC LIMIT 5"""
 
 
 @contextlib.contextmanager
@@ -32,11 +33,10 @@ def _sample_workspace() -> Iterator[None]:
         yield
 
 
-def _sync(token: str) -> tuple[Any, dict[str, float]]:
-    """Read everything into the database; gives PyAirbyte's result and seconds by stream."""
+def _sync(token: str) -> Any:
+    """Read everything into the database; gives PyAirbyte's result."""
     import airbyte
     from airbyte.caches import DuckDBCache
-    from airbyte.progress import ProgressStyle, ProgressTracker
 
     source = airbyte.get_source(
         "source-notion",
@@ -48,22 +48,18 @@ def _sync(token: str) -> tuple[Any, dict[str, float]]:
         streams=STREAMS,
     )
     source.check()
-    cache = DuckDBCache(db_path=DATABASE, schema_name="notion", cache_dir=Path(".airbyte-cache"))
-    result = source.read(cache=cache)
-    progress: ProgressTracker = result._progress_tracker
-    seconds = {
-        stream: progress.stream_read_end_times[stream] - start
-        for stream, start in progress.stream_read_start_times.items()
-        if stream in progress.stream_read_end_times
-    }
-    return progress.stream_read_counts, seconds
+    cache = DuckDBCache(db_path=DATABASE, cache_dir=Path(".airbyte-cache"))
+    return source.read(cache=cache)
 
 
 def main() -> None:
     """Sync, then show what there is now and one query to try."""
-    # PyAirbyte reports its use to its makers unless told not to; a sync on your machine is yours.
-    os.environ["DO_NOT_TRACK"] = "1"
+    # PyAirbyte looks connectors up in Airbyte's registry and reports their use; this one is here.
+    os.environ["AIRBYTE_OFFLINE_MODE"] = os.environ["DO_NOT_TRACK"] = "1"
     os.environ.setdefault("NO_LIVE_PROGRESS", "1")
+    warnings.simplefilter("ignore", FutureWarning)  # what PyAirbyte imports says of Python's age
+    from airbyte.exceptions import PyAirbyteError
+
     token = os.environ.get("NOTION_TOKEN")
     again = DATABASE.exists()
     print(
@@ -75,32 +71,31 @@ def main() -> None:
         )
     )
     started = time.monotonic()
-    with contextlib.nullcontext() if token else _sample_workspace():
-        read, seconds = _sync(token or SAMPLE_TOKEN)
-    _show(read, seconds, time.monotonic() - started)
+    try:
+        with contextlib.nullcontext() if token else _sample_workspace():
+            result = _sync(token or SAMPLE_TOKEN)
+    except PyAirbyteError as error:
+        sys.exit(f"The sync failed: {error}")
+    _show(result, time.monotonic() - started)
 
 
-def _show(read: dict[str, int], seconds: dict[str, float], total: float) -> None:
-    import duckdb
-
-    with duckdb.connect(str(DATABASE), read_only=True) as database:
-        rows = {
-            stream: database.execute(f"SELECT count(*) FROM notion.{stream}").fetchone()[0]
-            for stream in STREAMS
-        }
-        answer = database.execute(QUERY)
-        columns = [column[0] for column in answer.description]
-        example = answer.fetchall()
+def _show(result: Any, seconds: float) -> None:
+    progress = result._progress_tracker  # the one place that knows what each stream took
+    read: dict[str, int] = progress.stream_read_counts
     print(f"\n{'stream':<14}{'read now':>10}{'rows':>10}{'seconds':>10}")
     for stream in STREAMS:
-        print(
-            f"{stream:<14}{read.get(stream, 0):>10}{rows[stream]:>10}{seconds.get(stream, 0.0):>10.1f}"
+        ((rows,),) = (
+            row.values()
+            for row in result.cache.run_sql_query(f"SELECT count(*) AS rows FROM {stream}")
         )
-    print(f"{'together':<14}{sum(read.values()):>10}{sum(rows.values()):>10}{total:>10.1f}")
-    print(f"\nA query to try (duckdb {DATABASE}):\n\n{QUERY};\n")
-    print("  ".join(f"{column:<36}" if column == "page_id" else column for column in columns))
-    for row in example:
-        print("  ".join(str(value).ljust(len(column)) for value, column in zip(row, columns)))
+        took = progress.stream_read_end_times.get(stream, 0) - progress.stream_read_start_times.get(
+            stream, 0
+        )
+        print(f"{stream:<14}{read.get(stream, 0):>10}{rows:>10}{took:>10.1f}")
+    print(f"{'together':<14}{sum(read.values()):>10}{'':>10}{seconds:>10.1f}")
+    print(f"\nA query to try in {DATABASE}:\n\n{QUERY};\n")
+    for row in result.cache.run_sql_query(QUERY):
+        print("  ".join(f"{name}: {value}" for name, value in row.items()))
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ from airbyte_cdk.sources.declarative.retrievers.simple_retriever import SimpleRe
 from airbyte_cdk.sources.declarative.transformations import RecordTransformation
 from airbyte_cdk.sources.http_logger import format_http_message
 from airbyte_cdk.sources.streams.concurrent.cursor import Cursor
+from airbyte_cdk.sources.streams.http.exceptions import BaseBackoffException
 from airbyte_cdk.sources.types import Record, StreamSlice
 from airbyte_cdk.utils.datetime_helpers import ab_datetime_parse
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
@@ -217,7 +218,18 @@ class NotionRetriever(SimpleRetriever):
         next_page_token: Optional[Mapping[str, Any]] = None,
         page_size_override: Optional[int] = None,
     ) -> Any:
-        response = super()._fetch_next_page(stream_slice, next_page_token, page_size_override)
+        try:
+            response = super()._fetch_next_page(stream_slice, next_page_token, page_size_override)
+        except AirbyteTracedException as error:
+            failure = error.__context__
+            if isinstance(failure, BaseBackoffException) and failure.response is None:
+                raise AirbyteTracedException(
+                    message="Notion cannot be reached at https://api.notion.com. Check that this machine "
+                    "may connect to it: network, proxy, firewall, certificates.",
+                    internal_message=error.message,
+                    failure_type=FailureType.transient_error,
+                ) from error
+            raise
         if response is not None and not response.ok:  # what the error handler ignores
             where = {**stream_slice.partition, **stream_slice.extra_fields}
             body = response.json()

@@ -1,11 +1,14 @@
 """What the tests of whole connectors share: a small workspace with its truth, and the connector as a process."""
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,12 +16,16 @@ from typing import Any, Optional
 
 import pytest
 from airbyte_cdk.models import ConfiguredAirbyteCatalog, ConfiguredAirbyteCatalogSerializer
+from conftest import environment
 
 from local.entries import block
 from local.stand_in import StandIn
 from local.workspace import Workspace
 
 Json = dict[str, Any]
+
+# The runtime runs components that are injected with a manifest only where this is set.
+UNSAFE = {"AIRBYTE_ENABLE_UNSAFE_CODE": "true"}
 
 # ------------------------------------------------------------------------------------- the workspace
 
@@ -109,6 +116,28 @@ def requests_made(api: StandIn) -> Counter[str]:
     for (method, endpoint, _), count in api.counts.items():
         made[f"{method} {endpoint}"] += count
     return made
+
+
+# ------------------------------------------------------------------------------ injected components
+
+
+def with_components(config: Json, bundle: Path) -> Json:
+    """A configuration that carries a bundle's components to the runtime, beside what it says itself."""
+    components = (bundle / "components.py").read_text()
+    return {
+        **config,
+        "__injected_components_py": components,
+        "__injected_components_py_checksums": {"md5": hashlib.md5(components.encode()).hexdigest()},
+    }
+
+
+@contextmanager
+def components_in_this_process() -> Iterator[None]:
+    """Allows injected components in this process, which the runtime keeps among its modules, for a while."""
+    with environment(UNSAFE):
+        yield
+    for module in ("components", "source_declarative_manifest.components"):
+        sys.modules.pop(module, None)
 
 
 # --------------------------------------------------------------------------------------- processes

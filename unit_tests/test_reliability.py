@@ -187,7 +187,7 @@ def test_200_whose_body_is_cut_off_is_retried(
 
 
 @pytest.mark.parametrize(
-    "body", [{}, [], "", "null", {"object": "list"}, {"object": "list", "results": None}]
+    "body", [{}, "[]", "", "null", {"object": "list"}, {"object": "list", "results": None}]
 )
 def test_200_that_is_not_the_object_expected_is_never_taken_for_an_empty_page(
     workspace: Workspace, api: StandIn, naps: list[float], body: object
