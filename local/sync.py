@@ -52,6 +52,19 @@ def _sync(token: str) -> Any:
     return source.read(cache=cache)
 
 
+def _keep_apart(workspace: str) -> None:
+    """Refuse to continue in a database that another workspace was read into."""
+    import duckdb
+
+    with duckdb.connect(str(DATABASE)) as database:
+        database.execute(
+            "CREATE TABLE IF NOT EXISTS _read_from AS SELECT ? AS workspace", [workspace]
+        )
+        ((before,),) = database.execute("SELECT workspace FROM _read_from").fetchall()
+    if before != workspace:
+        sys.exit(f"{DATABASE} holds {before}. Move or delete it to read {workspace}.")
+
+
 def main() -> None:
     """Sync, then show what there is now and one query to try."""
     # PyAirbyte looks connectors up in Airbyte's registry and reports their use; this one is here.
@@ -61,9 +74,11 @@ def main() -> None:
     from airbyte.exceptions import PyAirbyteError
 
     token = os.environ.get("NOTION_TOKEN")
+    workspace = "the workspace of NOTION_TOKEN" if token else "the sample workspace"
     again = DATABASE.exists()
+    _keep_apart(workspace)
     print(
-        f"Reading {'the workspace of NOTION_TOKEN' if token else 'the sample workspace'} into {DATABASE}: "
+        f"Reading {workspace} into {DATABASE}: "
         + (
             "an incremental sync, only what changed since the last one (delete the file to start over)."
             if again

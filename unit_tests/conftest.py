@@ -24,6 +24,7 @@ from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarat
 from airbyte_cdk.sources.streams.http import rate_limiting
 from airbyte_cdk.test import entrypoint_wrapper
 from airbyte_cdk.test.catalog_builder import CatalogBuilder
+from airbyte_cdk.test.models import ExpectedOutcome
 
 from local.stand_in import StandIn
 from local.workspace import Workspace
@@ -96,7 +97,12 @@ def sync(*streams: str, state: Optional[State] = None, debug: bool = False, **co
     config = {key: value for key, value in {**CONFIG, **config}.items() if value is not None}
     source = YamlDeclarativeSource(str(MANIFEST), catalog=catalog, config=config, state=messages)
     output = entrypoint_wrapper.read(
-        source, config, catalog, messages, expecting_exception=True, debug=debug
+        source,
+        config,
+        catalog,
+        messages,
+        expected_outcome=ExpectedOutcome.ALLOW_ANY,
+        debug=debug,
     )
     result = Sync(
         output="\n".join(

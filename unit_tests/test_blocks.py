@@ -4,7 +4,7 @@ import pytest
 from conftest import sync
 
 from local.entries import block
-from local.stand_in import StandIn, error, on
+from local.stand_in import StandIn, error, on, times
 from local.workspace import Workspace
 
 
@@ -240,3 +240,23 @@ def test_a_page_that_answers_404_is_left_out_with_a_warning(
     warning, summary = result.warnings
     assert gone in warning and "Could not find it." in warning
     assert summary == "Stream blocks left out 1 in all: 1 deleted or not shared."
+
+
+def test_a_fault_while_a_synced_copys_original_is_asked_for_is_retried(
+    workspace: Workspace, api: StandIn, naps: list[float]
+) -> None:
+    home = workspace.add_page(title="Home")
+    original = workspace.add_block(home, "synced_block", children=[block("paragraph", "Shared")])
+    other = workspace.add_page(title="Other", last_edited_time="2026-01-01T00:00:00.000Z")
+    workspace.add_block(
+        other, "synced_block", synced_from={"type": "block_id", "block_id": original}
+    )
+    unavailable = error(503, "service_unavailable", "Try again.")
+    api.answer(times(2, on("GET", f"/v1/blocks/{original}/children", unavailable)))
+
+    result = sync("blocks", num_workers=1)
+
+    assert len(result.ids("blocks")) == 3
+    assert result.errors == {}
+    assert result.warnings == []
+    assert len(naps) == 2

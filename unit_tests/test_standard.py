@@ -25,13 +25,6 @@ OAUTH = {
 SCENARIOS: dict[str, tuple[dict[str, Any], str]] = {
     "access_token": (CONFIG, "succeed"),
     "oauth": ({**CONFIG, "credentials": OAUTH}, "succeed"),
-    "oauth_that_refreshes": (
-        {
-            **CONFIG,
-            "credentials": OAUTH | {"access_token": "expired", "refresh_token": "nrt_sample"},
-        },
-        "succeed",
-    ),
     "many_workers": ({**CONFIG, "num_workers": 10}, "succeed"),
     "wrong_token": (
         {**CONFIG, "credentials": {"auth_type": "token", "token": "secret_wrong"}},

@@ -1,0 +1,282 @@
+"""The settings, the connection check, and the ways to sign in."""
+
+import json
+import tempfile
+from datetime import datetime, timedelta, timezone
+from typing import Any, Optional
+
+import pytest
+from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
+from airbyte_cdk.test import entrypoint_wrapper
+from airbyte_cdk.test.models import ExpectedOutcome
+from conftest import CONFIG, MANIFEST, TOKEN, environment, sync
+
+from local.stand_in import Answer, StandIn, on, times
+from local.workspace import Workspace
+
+OAUTH = {
+    "auth_type": "OAuth2.0",
+    "client_id": "sample-client",
+    "client_secret": "sample-secret",
+    "access_token": TOKEN,
+}
+
+
+def command(name: str, config: dict[str, Any]) -> entrypoint_wrapper.EntrypointOutput:
+    """Run `check` or `discover` in this process, with the runtime's own entry point."""
+    source = YamlDeclarativeSource(str(MANIFEST), config=config)
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(config, file)
+        file.flush()
+        return entrypoint_wrapper._run_command(
+            source, [name, "--config", file.name], expected_outcome=ExpectedOutcome.ALLOW_ANY
+        )
+
+
+def check(**config: Any) -> tuple[str, Optional[str]]:
+    """The connection check's answer: status and message."""
+    output = command("check", config)
+    (message,) = output.connection_status_messages
+    return message.connectionStatus.status.value, message.connectionStatus.message
+
+
+def test_check_succeeds_with_one_request(workspace: Workspace, api: StandIn) -> None:
+    for number in range(300):
+        workspace.add_page(title=str(number), last_edited_time="2001-01-01T00:00:00.000Z")
+
+    assert check(**CONFIG) == ("SUCCEEDED", None)
+    assert [(request.method, request.path) for request in api.requests] == [("POST", "/v1/search")]
+
+
+def test_check_is_content_with_a_shared_database_that_has_no_rows(
+    workspace: Workspace, api: StandIn
+) -> None:
+    workspace.add_data_source(workspace.add_database(None, "Empty"))
+
+    assert check(**CONFIG) == ("SUCCEEDED", None)
+
+
+def test_check_says_that_the_token_is_wrong(workspace: Workspace, api: StandIn) -> None:
+    status, message = check(credentials={"auth_type": "token", "token": "wrong"})
+
+    assert status == "FAILED"
+    assert "Notion does not accept the access token: it is wrong, expired or revoked." in message
+    assert len(api.requests) == 1
+
+
+@pytest.mark.parametrize("config", [{}, {"start_date": CONFIG["start_date"]}])
+def test_check_says_that_credentials_are_missing(api: StandIn, config: dict[str, Any]) -> None:
+    status, message = check(**config)
+
+    assert status == "FAILED"
+    assert "credentials" in message
+    assert api.requests == []
+
+
+def test_check_says_that_the_token_may_not_read_content(workspace: Workspace, api: StandIn) -> None:
+    workspace.capabilities.clear()
+
+    status, message = check(**CONFIG)
+
+    assert status == "FAILED"
+    assert "switch on the capability 'Read content'" in message
+    assert len(api.requests) == 1
+
+
+def test_check_says_that_nothing_is_shared_and_how_to_share(
+    workspace: Workspace, api: StandIn
+) -> None:
+    status, message = check(**CONFIG)
+
+    assert status == "FAILED"
+    assert "nothing is shared with this connection" in message
+    assert "Connections, add this connection" in message
+    assert len(api.requests) == 1
+
+
+def test_check_says_that_notion_is_not_reachable(api: StandIn, naps: list[float]) -> None:
+    with environment({"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}):
+        status, message = check(**CONFIG)
+
+    assert status == "FAILED"
+    assert "Notion cannot be reached at https://api.notion.com." in message
+    assert sum(naps) < 10
+
+
+def test_a_token_at_the_top_level_as_in_very_old_configurations_still_works(
+    workspace: Workspace, api: StandIn
+) -> None:
+    page = workspace.add_page(title="Home")
+
+    assert check(access_token=TOKEN) == ("SUCCEEDED", None)
+    assert sync("pages", credentials=None, access_token=TOKEN).ids("pages") == [page]
+
+
+FUTURE = (datetime.now(timezone.utc) + timedelta(days=2)).strftime("%Y-%m-%dT00:00:00.000Z")
+BAD_START_DATES = {
+    "malformed": ("yesterday", "does not match"),
+    "without milliseconds": ("2026-01-01T00:00:00Z", "does not match"),
+    "impossible": ("2026-02-30T00:00:00.000Z", "'2026-02-30T00:00:00.000Z' is not a possible date"),
+    "an impossible hour": ("2026-02-03T25:00:00.000Z", "is not a possible date"),
+    "future": (FUTURE, f"The start date '{FUTURE}' lies in the future"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_START_DATES)
+def test_a_bad_start_date_is_refused_by_check_discover_and_read(api: StandIn, case: str) -> None:
+    start_date, sentence = BAD_START_DATES[case]
+
+    status, message = check(**{**CONFIG, "start_date": start_date})
+    assert (status, sentence in message) == ("FAILED", True)
+    discovered = command("discover", {**CONFIG, "start_date": start_date})
+    assert any(sentence in error.trace.error.message for error in discovered.errors)
+    assert sentence in sync("pages", start_date=start_date).errors[""]
+    assert api.requests == []
+
+
+@pytest.mark.parametrize("num_workers", [0, 21, "many"])
+def test_an_impossible_number_of_workers_is_refused(api: StandIn, num_workers: object) -> None:
+    status, message = check(**CONFIG, num_workers=num_workers)
+
+    assert status == "FAILED"
+    assert str(num_workers) in message
+    assert api.requests == []
+
+
+def test_oauth_without_a_refresh_token_just_uses_the_access_token(
+    workspace: Workspace, api: StandIn
+) -> None:
+    page = workspace.add_page(title="Home")
+
+    assert sync("pages", credentials=OAUTH).ids("pages") == [page]
+    assert api.count("POST /v1/oauth/token") == 0
+
+    api.token = "another"
+    assert (
+        "Notion does not accept the access token"
+        in (sync("pages", credentials=OAUTH).errors["pages"])
+    )
+    assert api.count("POST /v1/oauth/token") == 0
+
+
+def test_oauth_with_a_refresh_token_refreshes_once_and_hands_the_rotated_pair_back(
+    workspace: Workspace, api: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pages = [workspace.add_page(title=str(number)) for number in range(30)]
+    first_refresh_token = api.refresh_token
+    credentials = {**OAUTH, "access_token": "expired", "refresh_token": first_refresh_token}
+
+    result = sync("users", "pages", "blocks", "comments", credentials=credentials, num_workers=10)
+
+    assert result.errors == {}
+    assert sorted(result.ids("pages")) == sorted(pages)
+    assert api.count("POST /v1/oauth/token") == 1
+    (refresh,) = [request for request in api.requests if request.path == "/v1/oauth/token"]
+    assert refresh.body == {"grant_type": "refresh_token", "refresh_token": first_refresh_token}
+    (control,) = [
+        json.loads(line)
+        for line in capsys.readouterr().out.splitlines()
+        if '"CONNECTOR_CONFIG"' in line
+    ]
+    assert control["control"]["connectorConfig"]["config"] == {
+        **CONFIG,
+        "num_workers": 10,
+        "credentials": {
+            **OAUTH,
+            "access_token": api.token,
+            "refresh_token": api.refresh_token,
+        },
+    }
+    assert api.refresh_token != first_refresh_token
+
+
+def test_a_refresh_during_the_check_saves_nothing_of_the_check(
+    workspace: Workspace, api: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace.add_page(title="Home")
+    credentials = {**OAUTH, "access_token": "expired", "refresh_token": api.refresh_token}
+
+    assert check(credentials=credentials) == ("SUCCEEDED", None)
+
+    (control,) = [
+        json.loads(line)
+        for line in capsys.readouterr().out.splitlines()
+        if '"CONNECTOR_CONFIG"' in line
+    ]
+    assert set(control["control"]["connectorConfig"]["config"]) == {"credentials"}
+
+
+def test_a_refresh_token_that_was_used_up_asks_to_authenticate_again(
+    workspace: Workspace, api: StandIn
+) -> None:
+    workspace.add_page(title="Home")
+    credentials = {**OAUTH, "access_token": "expired", "refresh_token": "used-up"}
+
+    status, message = check(credentials=credentials)
+
+    assert status == "FAILED"
+    assert "Re-authenticate this source's credentials" in message
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_the_token_never_appears_in_any_output(
+    workspace: Workspace, api: StandIn, naps: list[float], debug: bool, caplog, capsys
+) -> None:
+    page = workspace.add_page(title="Home")
+    workspace.add_block(page, text="Text")
+    api.answer(times(2, on("GET", ".*", Answer(500, "no"))))
+    workspace.capabilities.remove("read_comments")
+    credentials = {**OAUTH, "access_token": "expired_token", "refresh_token": api.refresh_token}
+
+    first = sync("users", "blocks", "comments", credentials=credentials, debug=debug)
+    printed = capsys.readouterr()
+    lines = (first.output + printed.out + printed.err + caplog.text).splitlines()
+
+    secrets = ("expired_token", "sample-secret", api.token)
+    leaks = [
+        line
+        for line in lines
+        for secret in secrets
+        if secret in line and '"CONNECTOR_CONFIG"' not in line  # which hands the pair back
+    ]
+    assert leaks == []
+    assert len(first.ids("blocks")) == 1
+
+
+def test_a_redirect_to_another_host_does_not_carry_the_token(
+    workspace: Workspace, api: StandIn, naps: list[float]
+) -> None:
+    workspace.add_page(title="Home")
+    elsewhere = Answer(307, "", {"Location": "https://example.com/v1/search"})
+    api.answer(on("POST", "/v1/search", elsewhere))
+
+    result = sync("pages")
+
+    # The stand-in is the only way out, and it refuses to connect to another host.
+    assert result.records == {}
+    assert result.errors["pages"]
+    assert {request.path for request in api.requests} == {"/v1/search"}
+
+
+def test_no_setting_leads_the_token_to_another_host(workspace: Workspace, api: StandIn) -> None:
+    page = workspace.add_page(title="Home")
+
+    result = sync("pages", base_url="https://example.com", url="https://example.com", host="x")
+
+    assert result.ids("pages") == [page]
+
+
+def test_file_links_that_notion_signs_are_not_logged(
+    workspace: Workspace, api: StandIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    page = workspace.add_page(title="Home")
+    workspace.add_block(page, "image", hosted="greenhouse.png")
+
+    result = sync("blocks", debug=True)
+
+    (image,) = result.records["blocks"]
+    link = image["image"]["file"]["url"]
+    signature = link.split("X-Amz-Signature=")[1]
+    assert signature not in caplog.text + result.output.replace(json.dumps(link)[1:-1], "")
+    bodies = [entry.body for entry in caplog.records if hasattr(entry, "body")]
+    assert any("greenhouse.png?..." in body for body in bodies)
