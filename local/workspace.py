@@ -1229,7 +1229,7 @@ def _contents(entry: Entry) -> Sequence[Any]:
         return entry.data_sources
     if isinstance(entry, DataSource):
         return entry.rows
-    return entry.children  # type: ignore[attr-defined,no-any-return]
+    return entry.children  # type: ignore[attr-defined]
 
 
 # The file format

@@ -30,6 +30,9 @@ from airbyte_cdk.sources.declarative.partition_routers.partition_router import P
 from airbyte_cdk.sources.declarative.partition_routers.substream_partition_router import (
     SubstreamPartitionRouter,
 )
+from airbyte_cdk.sources.declarative.requesters.paginators.default_paginator import (
+    PaginatorTestReadDecorator,
+)
 from airbyte_cdk.sources.declarative.retrievers.page_size_reducer import (
     PageSizeReduction,
     PageSizeResetPolicy,
@@ -176,13 +179,12 @@ class NotionRetriever(SimpleRetriever):
         self.log_formatter = lambda response: format_http_message(
             response, f"Stream '{self.name}' request", "Reads one page of records", self.name
         )
-        self.requester.logger.addFilter(_without_signatures)
+        logging.getLogger(f"airbyte.HttpRequester.{self.name}").addFilter(_without_signatures)
         self.left_out = LeftOut(self.name)
         if isinstance(self.cursor, ConcurrentPerPartitionCursor):
-            self.cursor.__class__ = PartitionsCursor
-            self.cursor.at_the_end = self.left_out.summarise
-        if isinstance(self.partition_router, PageRouter):
-            self.partition_router.resume(self.cursor.state.get("parent_state"))
+            PartitionsCursor.take_over(self.cursor, at_the_end=self.left_out.summarise)
+            if isinstance(self.partition_router, PageRouter):
+                self.partition_router.resume(self.cursor.state.get("parent_state"))
 
     def _read_pages(
         self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
@@ -208,7 +210,7 @@ class NotionRetriever(SimpleRetriever):
             response, last_page_size, last_record, last_page_token_value, page_size_override
         )
         body = response.json()
-        if body.get("has_more"):
+        if stream_slice and body.get("has_more"):
             stream_slice.extra_fields["listing"].follow(
                 body.get("next_cursor"), last_page_token_value
             )
@@ -282,7 +284,10 @@ class BlockTreeRetriever(NotionRetriever):
 
     # Pages and databases have streams of their own; the children call of an ai_block is refused:
     # https://github.com/openclaw/notcrawl/issues/59
-    NOT_RECORDS = frozenset({"child_page", "child_database", "ai_block"})
+    NOT_RECORDS: ClassVar[frozenset[str]] = frozenset({"child_page", "child_database", "ai_block"})
+
+    # The Connector Builder, where somebody waits for a sample, limits the pages of a listing alone.
+    LISTINGS_IN_A_TEST_READ: ClassVar[int] = 20
 
     def _read_pages(
         self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
@@ -296,7 +301,7 @@ class BlockTreeRetriever(NotionRetriever):
             if record is None:
                 levels.pop()
                 continue
-            block = record.data
+            block: Any = record.data
             if block["type"] in self.NOT_RECORDS:
                 continue
             block["parent"] = {**(block.get("parent") or {}), "sequence_number": sequence_number}
@@ -319,6 +324,10 @@ class BlockTreeRetriever(NotionRetriever):
             else:
                 walked.add(block["id"])
                 levels.append(self._children(records_generator_fn, stream_slice, block["id"]))
+            if isinstance(self.paginator, PaginatorTestReadDecorator) and (
+                len(walked) >= self.LISTINGS_IN_A_TEST_READ
+            ):
+                return
 
     def _children(
         self, records_generator_fn: RecordsOfResponse, page_slice: StreamSlice, block_id: str
@@ -451,6 +460,14 @@ class PartitionsCursor(ConcurrentPerPartitionCursor):
 
     at_the_end: Callable[[], None]
 
+    @classmethod
+    def take_over(
+        cls, cursor: ConcurrentPerPartitionCursor, at_the_end: Callable[[], None]
+    ) -> None:
+        """Turn the runtime's cursor into this one."""
+        cursor.__class__ = cls
+        vars(cursor)["at_the_end"] = at_the_end
+
     def _throttle_state_message(self) -> Optional[float]:
         """The runtime says at most every ten minutes where it is; a walk cut off would lose those."""
         now = time.time()
@@ -548,24 +565,21 @@ class PublishedStateMigration(StateMigration):
 
     def migrate(self, stream_state: Mapping[str, Any]) -> Mapping[str, Any]:
         cursor = stream_state.get("state") or stream_state
-        migrated: dict[str, Any] = {"use_global_cursor": True, "parent_state": {"pages": {}}}
+        pages: dict[str, Any] = {}
+        migrated: dict[str, Any] = {"use_global_cursor": True}
         if "last_edited_time" in cursor:
             lookback = int(stream_state.get("lookback_window") or 0)
             walked_to = ab_datetime_parse(cursor["last_edited_time"]) - timedelta(seconds=lookback)
-            pages = {"last_edited_time": _in_notions_format(walked_to)}
+            pages["last_edited_time"] = _in_notions_format(walked_to)
             migrated |= {"state": cursor, "lookback_window": lookback}
         else:
-            pages = {
-                "walked": {
-                    next(iter(page["partition"].values())): _in_notions_format(
-                        ab_datetime_parse(page["cursor"]["last_edited_time"])
-                    )
-                    for page in stream_state.get("states", [])
-                }
+            pages["walked"] = {
+                page_id: _in_notions_format(ab_datetime_parse(page["cursor"]["last_edited_time"]))
+                for page in stream_state.get("states", [])
+                for page_id in page["partition"].values()
+                if isinstance(page_id, str)  # and not the parent's slice
             }
-        if self.only_changed_pages:
-            migrated["parent_state"] = {"pages": pages}
-        return migrated
+        return {**migrated, "parent_state": {"pages": pages if self.only_changed_pages else {}}}
 
 
 # --------------------------------------------------------------------------------- configuration
@@ -730,8 +744,9 @@ def _without_signatures(entry: logging.LogRecord) -> bool:
     A signed link opens the file for an hour, for anybody who has it:
     https://developers.notion.com/reference/file-object
     """
-    if "X-Amz-" in getattr(entry, "body", ""):
-        entry.body = re.sub(r'\?[^"\s]*X-Amz-[^"\s]*', "?...", entry.body)
+    body = getattr(entry, "body", "")
+    if "X-Amz-" in body:
+        vars(entry)["body"] = re.sub(r'\?[^"\s]*X-Amz-[^"\s]*', "?...", body)
     return True
 
 
