@@ -30,6 +30,9 @@ from airbyte_cdk.sources.declarative.partition_routers.partition_router import P
 from airbyte_cdk.sources.declarative.partition_routers.substream_partition_router import (
     SubstreamPartitionRouter,
 )
+from airbyte_cdk.sources.declarative.requesters.error_handlers.default_error_handler import (
+    DefaultErrorHandler,
+)
 from airbyte_cdk.sources.declarative.requesters.paginators.default_paginator import (
     PaginatorTestReadDecorator,
 )
@@ -42,6 +45,11 @@ from airbyte_cdk.sources.declarative.retrievers.simple_retriever import SimpleRe
 from airbyte_cdk.sources.declarative.transformations import RecordTransformation
 from airbyte_cdk.sources.http_logger import format_http_message
 from airbyte_cdk.sources.streams.concurrent.cursor import Cursor
+from airbyte_cdk.sources.streams.http.error_handlers.response_models import (
+    SUCCESS_RESOLUTION,
+    ErrorResolution,
+    ResponseAction,
+)
 from airbyte_cdk.sources.streams.http.exceptions import BaseBackoffException
 from airbyte_cdk.sources.types import Record, StreamSlice
 from airbyte_cdk.utils.datetime_helpers import ab_datetime_parse
@@ -51,6 +59,48 @@ LOGGER = logging.getLogger("airbyte")
 
 # What the runtime hands a retriever to make records of a response (a `requests.Response`).
 RecordsOfResponse = Callable[[Any], Iterable[Record]]
+
+
+# ----------------------------------------------------------------------------------------- answers
+
+
+@dataclass
+class NotionErrorHandler(DefaultErrorHandler):
+    """The runtime's error handler, which also looks at answers that call themselves a success.
+
+    An answer 200 that is cut off, or not the object expected, would be taken for an empty page. It goes
+    through the same filters as an error, and is tried again where none of them matches.
+
+    Attributes:
+        expected_object: the `object` of a good answer: `list`, or that of the single object asked for.
+    """
+
+    expected_object: str = "list"
+
+    def interpret_response(self, response_or_exception: Any) -> ErrorResolution:
+        if getattr(response_or_exception, "ok", False):
+            if self._is_whole(response_or_exception):
+                return SUCCESS_RESOLUTION
+            resolution = super().interpret_response(response_or_exception)
+            if resolution is not SUCCESS_RESOLUTION:
+                return resolution
+            return ErrorResolution(
+                ResponseAction.RETRY,
+                FailureType.transient_error,
+                "The answer is not the one expected of Notion's API: it may be cut off.",
+            )
+        return super().interpret_response(response_or_exception)
+
+    def _is_whole(self, response: Any) -> bool:
+        try:
+            body = response.json()
+        except ValueError:
+            return False
+        if not isinstance(body, dict) or body.get("object") != self.expected_object:
+            return False
+        return self.expected_object != "list" or (
+            isinstance(body.get("results"), list) and isinstance(body.get("has_more"), bool)
+        )
 
 
 # ------------------------------------------------------------------------------------- retrievers
@@ -101,24 +151,33 @@ class Listing:
 class Restarts(PaginationTracker):
     """Lets a listing start over when Notion no longer knows its cursor, a few times."""
 
-    MOST_RESTARTS = 3
+    MOST_RESTARTS_WITHOUT_PROGRESS = 3
 
-    def __init__(self, stream_name: str) -> None:
+    def __init__(
+        self, stream_name: str, before_a_restart: Callable[[], None] = lambda: None
+    ) -> None:
         super().__init__()
         self._stream_name = stream_name
+        self._before_a_restart = before_a_restart
+        self._furthest = 0
         self._restarts = 0
 
     def reduce_slice_range_if_possible(
         self, previous_stream_slice: StreamSlice, original_stream_slice: StreamSlice
     ) -> StreamSlice:
+        if self._record_count > self._furthest:
+            self._furthest = self._record_count
+            self._restarts = 0
         self._restarts += 1
-        if self._restarts > self.MOST_RESTARTS:
+        if self._restarts > self.MOST_RESTARTS_WITHOUT_PROGRESS:
             raise AirbyteTracedException(
                 message=f"Notion called the cursor of a listing for the stream {self._stream_name} "
                 f"invalid {self._restarts} times, each time after the listing had started over. The "
                 "next sync reads it again.",
                 failure_type=FailureType.transient_error,
             )
+        self._reset()
+        self._before_a_restart()
         return previous_stream_slice
 
 
@@ -252,11 +311,39 @@ class SearchRetriever(NotionRetriever):
     Search has no filter by time, its index is not strictly sorted, and items move to the front when
     they are edited during the listing, which shifts the others back so that they come again:
     https://developers.notion.com/reference/search-optimizations-and-limitations
+
+    Several streams need the same listing, also at the same time. It is read once: the runtime's cache
+    of requests, which would keep no POST by itself, holds its pages on disk for the sync.
     """
 
     # So many items in a row that are too old end the listing: an item is found as long as fewer
     # older ones stand before it. One alone would do only if the index were sorted.
     OLDER_ITEMS_THAT_END_THE_LISTING: ClassVar[int] = 50
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        super().__post_init__(parameters)
+        session = self.requester._http_client._session  # type: ignore[attr-defined]
+        if hasattr(session, "cache"):  # the Connector Builder goes without
+            session.settings.allowable_methods = ("POST",)
+            session.settings.filter_fn = self._is_a_listing
+            # A listing that starts over would find the invalid cursor in the cache.
+            self.pagination_tracker_factory = lambda: Restarts(self.name, session.cache.clear)
+
+    @staticmethod
+    def _is_a_listing(response: Any) -> bool:
+        try:
+            return isinstance(response.json()["results"], list)
+        except (ValueError, KeyError, TypeError):
+            return False
+
+    def _fetch_next_page(
+        self,
+        stream_slice: StreamSlice,
+        next_page_token: Optional[Mapping[str, Any]] = None,
+        page_size_override: Optional[int] = None,
+    ) -> Any:
+        with self.requester.get_authenticator().connection.listing:  # type: ignore[attr-defined]
+            return super()._fetch_next_page(stream_slice, next_page_token, page_size_override)
 
     def _read_pages(
         self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
@@ -471,7 +558,8 @@ class PartitionsCursor(ConcurrentPerPartitionCursor):
     def _throttle_state_message(self) -> Optional[float]:
         """The runtime says at most every ten minutes where it is; a walk cut off would lose those."""
         now = time.time()
-        return now if now - self._last_emission_time >= self.SECONDS_BETWEEN_STATES else None
+        soon = now - self._last_emission_time < self.SECONDS_BETWEEN_STATES
+        return None if soon or not self._parent_state else now
 
     def _update_global_cursor(self, value: Any) -> None:
         """No state beyond the walk's beginning: what was written later may be on a page walked earlier."""
@@ -585,24 +673,29 @@ class PublishedStateMigration(StateMigration):
 # --------------------------------------------------------------------------------- configuration
 
 
-class RateLimit:
-    """The gate of one token: when Notion asks to wait, every request with that token waits.
+class Connection:
+    """What all requests with one token share, whichever stream makes them.
 
-    Notion counts requests for a connection in fixed windows of a minute, and for a workspace over all
+    The rate limit's gate: when Notion asks to wait, every request with the token waits. Notion counts requests for a connection in fixed windows of a minute, and for a workspace over all
     its connections, where a wait may take many minutes:
     https://developers.notion.com/reference/request-limits
+
+    Attributes:
+        listing: held while a search is under way. Streams that run at the same time list the same
+            pages; each asks for what is not in the runtime's cache yet, and the others find it there.
     """
 
-    _by_token: ClassVar[MutableMapping[str, "RateLimit"]] = WeakValueDictionary()
+    _by_token: ClassVar[MutableMapping[str, "Connection"]] = WeakValueDictionary()
     _lock = Lock()
 
     SECONDS_WITHOUT_ADVICE = 10.0
 
     def __init__(self) -> None:
+        self.listing = Lock()
         self._opens_at = 0.0
 
     @classmethod
-    def of(cls, token: str) -> "RateLimit":
+    def of(cls, token: str) -> "Connection":
         with cls._lock:
             return cls._by_token.setdefault(token, cls())
 
@@ -672,8 +765,14 @@ class NotionAuthenticator(DeclarativeSingleUseRefreshTokenOauth2Authenticator):
             refresh_token_error_values=("invalid_grant",),
         )
 
+    @property
+    def connection(self) -> Connection:
+        """What this token's requests share; kept here, for nobody else holds it."""
+        self._connection = Connection.of(self.access_token)
+        return self._connection
+
     def __call__(self, request: Any) -> Any:
-        RateLimit.of(self.access_token).wait()
+        self.connection.wait()
         if self._send_again not in request.hooks["response"]:
             request.register_hook("response", self._send_again)
         return super().__call__(request)
@@ -681,10 +780,9 @@ class NotionAuthenticator(DeclarativeSingleUseRefreshTokenOauth2Authenticator):
     def _send_again(self, response: Any, **how_it_was_sent: Any) -> Any:
         """Answer a 429 or 529 with the answer to the same request, sent when the gate is open."""
         while response.status_code in (429, 529) and "request_blocked" not in response.text:
-            rate_limit = RateLimit.of(self.access_token)
-            rate_limit.close(response)
+            self.connection.close(response)
             response.close()
-            rate_limit.wait()
+            self.connection.wait()
             response = response.connection.send(response.request, **how_it_was_sent)
         return response
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from conftest import sync
 
-from local.stand_in import StandIn
+from local.stand_in import StandIn, on, times
 from local.workspace import Workspace
 
 PUBLISHED_TIME = "2026-03-05T00:00:00.000Z"
@@ -299,3 +299,23 @@ def test_a_full_refresh_state_of_another_runtime_is_no_error(
 
     assert result.errors == {}
     assert same(walked(api), pages)
+
+
+def test_comments_of_a_page_edited_during_the_listing_arrive_with_the_next_sync(
+    workspace: Workspace, api: StandIn
+) -> None:
+    pages = [workspace.add_page(title=str(number)) for number in range(250)]
+    comments = [workspace.add_comment(page, "Comment", march(1)) for page in pages]
+
+    def move_to_the_front(request):
+        answer = request.normal()
+        workspace.edit_page(pages[10])
+        return answer
+
+    api.answer(times(1, on("POST", "/v1/search", move_to_the_front)))
+
+    first = sync("comments")
+    second = sync("comments", state=first.state)
+
+    assert comments[10] not in first.ids("comments")
+    assert set(first.ids("comments")) | set(second.ids("comments")) == set(comments)

@@ -187,7 +187,21 @@ def test_200_whose_body_is_cut_off_is_retried(
 
 
 @pytest.mark.parametrize(
-    "body", [{}, "[]", "", "null", {"object": "list"}, {"object": "list", "results": None}]
+    "body",
+    [
+        {},
+        "[]",
+        "",
+        "null",
+        {"object": "list"},
+        {"object": "list", "results": None, "has_more": False},
+        {"object": "list", "results": {}, "has_more": False},
+        {"object": "list", "results": "", "has_more": False},
+        {"object": "list", "results": []},
+        {"object": "list", "results": [], "has_more": None, "next_cursor": "abc"},
+        {"object": "block", "id": "x"},
+        {"object": "error", "status": 500, "code": "internal_server_error", "message": "x"},
+    ],
 )
 def test_200_that_is_not_the_object_expected_is_never_taken_for_an_empty_page(
     workspace: Workspace, api: StandIn, naps: list[float], body: object
@@ -367,6 +381,31 @@ def test_400_for_a_linked_database_or_one_without_reachable_data_sources_is_left
     assert result.warnings == [
         f"Stream databases left out database_id {linked}: {message}",
         "Stream databases left out 1 in all: 1 not supported by the API.",
+    ]
+
+
+def test_400_start_cursor_invalid_again_and_again_is_no_failure_while_the_listing_gets_on(
+    workspace: Workspace, api: StandIn
+) -> None:
+    home = workspace.add_page(title="Home")
+    parents = [workspace.add_block(home, "toggle", str(number)) for number in range(600)]
+    children = [workspace.add_block(parent, text="Text") for parent in parents]
+    before: list[str] = []
+
+    def expires_while_another_listing_is_read(request):
+        cursor, last = request.query.get("start_cursor"), before[-1:]
+        before.append(request.path)
+        if cursor and last != [request.path]:
+            return error(400, "validation_error", f"The start_cursor provided is invalid: {cursor}")
+        return None
+
+    api.answer(on("GET", CHILDREN, expires_while_another_listing_is_read))
+
+    result = sync("blocks", num_workers=1)
+
+    assert result.errors == {}
+    assert result.ids("blocks") == [
+        block for pair in zip(parents, children, strict=True) for block in pair
     ]
 
 
