@@ -280,7 +280,9 @@ class StandIn:
                     )
                     return
                 connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                _acknowledge_at_once(connection)
                 tls = self._tls.wrap_socket(connection, server_side=True)
+                _acknowledge_at_once(tls)
             with _Registered(self, tls):
                 reader = _Reader(tls)
                 while self._exchange(tls, reader):
@@ -388,12 +390,15 @@ class _Reader:
 
     def _receive(self) -> bool:
         received = self._connection.recv(_READ_SIZE)
-        if _QUICK_ACK is not None:
-            # Clients send a head and its body apart, and behind a proxy wait for the acknowledgement
-            # of the first before they send the second: 40 ms unless it comes at once.
-            self._connection.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+        _acknowledge_at_once(self._connection)
         self._buffer += received
         return bool(received)
+
+
+def _acknowledge_at_once(connection: socket.socket) -> None:
+    """Spare the client 40 ms: it sends in pieces, and waits for the acknowledgement of each."""
+    if _QUICK_ACK is not None:
+        connection.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
 
 
 def _request_line(head: str) -> tuple[str, str, dict[str, str]]:

@@ -109,14 +109,16 @@ class NotionErrorHandler(DefaultErrorHandler):
 class Listing:
     """One listing on its way from page to page: what came already, and whether it gets anywhere."""
 
-    # A listing may hold empty or short pages; one that takes many more requests than it has records
-    # does not end: https://github.com/dust-tt/dust/pull/8486
-    MOST_REQUESTS = 100
+    # Pages may be empty or short, but this many in a row without anything new lead nowhere:
+    # https://github.com/dust-tt/dust/pull/8486
+    MOST_PAGES_WITHOUT_NEWS = 50
 
     def __init__(self, stream_name: str) -> None:
         self.stream_name = stream_name
         self.emitted: set[tuple[str, Any]] = set()
-        self.cursors: set[str] = set()
+        self._cursors: set[str] = set()
+        self._met: set[int] = set()
+        self._pages_without_news = 0
 
     def is_new(self, record: Record) -> bool:
         """Whether this version of the record comes for the first time."""
@@ -126,19 +128,28 @@ class Listing:
         self.emitted.add(version)
         return True
 
-    def follow(self, cursor: Optional[str], previous: Optional[str]) -> None:
-        """Take the next cursor; raises where the listing would not end, or end too early."""
-        if previous is None:
-            self.cursors.clear()
-        if not cursor:
+    def go_on(self, page: Mapping[str, Any], cursor: Optional[str]) -> None:
+        """Take a page that says there is more; raises where the listing would not end, or end too early.
+
+        Args:
+            page: the list as Notion answered it.
+            cursor: the cursor that led to it; None for the first page of the listing.
+        """
+        if cursor is None:
+            self._cursors.clear()
+            self._met.clear()
+            self._pages_without_news = 0
+        following = page.get("next_cursor")
+        if not following:
             raise self._failure("says that there is more, but not where")
-        if cursor in self.cursors:
+        if following in self._cursors:
             raise self._failure("leads back to a page that was read already")
-        self.cursors.add(cursor)
-        if len(self.cursors) > self.MOST_REQUESTS + len(self.emitted) // 10:
-            raise self._failure(
-                f"does not end: {len(self.cursors)} pages held {len(self.emitted)} records"
-            )
+        self._cursors.add(following)
+        ids = {hash(result["id"]) for result in page["results"]}
+        self._pages_without_news = 0 if ids - self._met else self._pages_without_news + 1
+        self._met |= ids
+        if self._pages_without_news == self.MOST_PAGES_WITHOUT_NEWS:
+            raise self._failure(f"does not end: {self._pages_without_news} pages held nothing new")
 
     def _failure(self, what: str) -> AirbyteTracedException:
         return AirbyteTracedException(
@@ -270,9 +281,7 @@ class NotionRetriever(SimpleRetriever):
         )
         body = response.json()
         if stream_slice and body.get("has_more"):
-            stream_slice.extra_fields["listing"].follow(
-                body.get("next_cursor"), last_page_token_value
-            )
+            stream_slice.extra_fields["listing"].go_on(body, last_page_token_value)
         return token
 
     def _fetch_next_page(
@@ -540,9 +549,6 @@ class PartitionsCursor(ConcurrentPerPartitionCursor):
         at_the_end: called once, when every partition of the stream is done.
     """
 
-    # The cursors of finished partitions serve nobody here, where one global cursor is the state.
-    DEFAULT_MAX_PARTITIONS_NUMBER = 100
-
     SECONDS_BETWEEN_STATES = 30
 
     at_the_end: Callable[[], None]
@@ -554,6 +560,12 @@ class PartitionsCursor(ConcurrentPerPartitionCursor):
         """Turn the runtime's cursor into this one."""
         cursor.__class__ = cls
         vars(cursor)["at_the_end"] = at_the_end
+
+    def _ensure_partition_limit(self) -> None:
+        """One global cursor is the state here, so the cursors of single partitions serve nobody."""
+        self._use_global_cursor = True
+        with self._lock:
+            self._cursor_per_partition.clear()
 
     def _throttle_state_message(self) -> Optional[float]:
         """The runtime says at most every ten minutes where it is; a walk cut off would lose those."""

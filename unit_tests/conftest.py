@@ -174,7 +174,8 @@ def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 @pytest.fixture(autouse=True)
-def _quiet_logger() -> Iterator[None]:
-    """A debug sync leaves the runtime's logger at DEBUG; the next test starts at INFO."""
+def _fresh_process() -> Iterator[None]:
+    """What one sync leaves behind in its process, and the next would find: log level, rate limit."""
     yield
     logging.getLogger("airbyte").setLevel(logging.INFO)
+    components.Connection._by_token.clear()

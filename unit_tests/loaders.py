@@ -37,6 +37,7 @@ class SmallWorkspace(Workspace):
         home: the page edited first, with nested blocks, a comment, a sub-page and a database.
         paragraph: a block on it, two levels down.
         newest: the page edited last, with more blocks than one answer holds.
+        settled_comment: the one comment that is not on these pages.
     """
 
     def __init__(self) -> None:
@@ -49,7 +50,8 @@ class SmallWorkspace(Workspace):
         self.paragraph = self.add_block(inner, text="The deepest")
         self.add_block(self.home, "unsupported", block_type="button")
         self.add_comment(self.home, "An old comment", march(1))
-        self.add_page(self.home, "Sub-page", last_edited_time=march(2))
+        sub_page = self.add_page(self.home, "Sub-page", last_edited_time=march(2))
+        self.settled_comment = self.add_comment(sub_page, "On a page that stays", march(2))
         for day, title in ((3, "Tasks"), (5, "Archive")):
             database = self.add_database(self.home, title, last_edited_time=march(day))
             source = self.add_data_source(
@@ -62,16 +64,16 @@ class SmallWorkspace(Workspace):
         self.newest = self.add_page(title="Minutes", last_edited_time=march(20))
         for number in range(120):
             self.add_block(self.newest, text=f"Line {number}")
-        self.newest_comment = self.add_comment(self.newest, "A new comment", march(20))
+        self.add_comment(self.newest, "A new comment", march(20))
 
     def edit(self) -> dict[str, list[str]]:
         """Change a block and add a comment on the page edited first; gives what an incremental read delivers.
 
         That is more than what changed: what was the newest before comes once more, for it may have
-        changed again within the same minute.
+        changed again within the same minute; and blocks and comments come with their page.
         """
         self.edit_block(self.paragraph, "Changed", march(25))
-        added = self.add_comment(self.home, "Seen?", march(26))
+        self.add_comment(self.home, "Seen?", march(26))
         pages = [self.home, self.newest]
         return truth(self) | {
             "pages": sorted(pages),
@@ -80,7 +82,7 @@ class SmallWorkspace(Workspace):
             "blocks": sorted(
                 placed.block["id"] for page in pages for placed in self.blocks_of(page)
             ),
-            "comments": sorted([added, self.newest_comment]),
+            "comments": [each for each in truth(self)["comments"] if each != self.settled_comment],
         }
 
     def listings(self, page_id: str) -> int:

@@ -319,3 +319,12 @@ def test_comments_of_a_page_edited_during_the_listing_arrive_with_the_next_sync(
 
     assert comments[10] not in first.ids("comments")
     assert set(first.ids("comments")) | set(second.ids("comments")) == set(comments)
+
+
+def test_a_long_walk_warns_of_nothing(workspace: Workspace, api: StandIn) -> None:
+    pages = [workspace.add_page(title=str(number)) for number in range(600)]
+
+    result = sync("blocks", "comments")
+
+    assert result.warnings == []
+    assert same(walked(api), pages)

@@ -270,8 +270,44 @@ def test_a_search_that_never_ends_fails_the_stream_with_a_sentence(
 
     result = sync("pages")
 
-    assert "does not end" in result.errors["pages"]
-    assert api.count("POST /v1/search") == 111
+    assert "does not end: 50 pages held nothing new" in result.errors["pages"]
+    assert api.count("POST /v1/search") == 51
+
+
+def test_a_listing_in_small_pages_or_of_old_records_is_no_endless_one(
+    workspace: Workspace, api: StandIn, naps: list[float]
+) -> None:
+    home = workspace.add_page(title="Home", last_edited_time="2020-02-02T00:00:00.000Z")
+    for number in range(400):
+        workspace.add_block(home, text=str(number))
+        workspace.add_comment(home, str(number), "2019-01-01T00:00:00.000Z")
+
+    def only_five(request):
+        size = int(request.query.get("page_size", 1))
+        return error(503, "service_unavailable", "Too large.") if size > 5 else None
+
+    api.answer(on("GET", CHILDREN, only_five))
+    workspace.max_page_size = 4
+
+    result = sync("blocks", "comments")
+
+    assert result.errors == {}
+    assert len(result.ids("blocks")) == 400
+
+
+@pytest.mark.parametrize("path", ["/v1/search", "/v1/users"])
+def test_404_in_a_listing_that_is_not_under_a_page_fails_the_stream(
+    workspace: Workspace, pages: list[str], api: StandIn, path: str
+) -> None:
+    gone = error(404, "object_not_found", "Could not find it.")
+    api.answer(on("POST", path, lambda r: gone if (r.body or {}).get("start_cursor") else None))
+    api.answer(on("GET", path, gone))
+    stream = "pages" if path == "/v1/search" else "users"
+
+    result = sync(stream)
+
+    assert "Could not find it." in result.errors[stream]
+    assert result.warnings == []
 
 
 def test_400_start_cursor_invalid_starts_the_listing_over_and_no_record_is_lost(
