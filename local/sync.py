@@ -83,7 +83,8 @@ def main() -> None:
             "an incremental sync, only what changed since the last one (delete the file to start over)."
             if again
             else "a first sync, everything."
-        )
+        ),
+        flush=True,
     )
     started = time.monotonic()
     try:

@@ -9,10 +9,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from http.client import HTTPConnection
+from itertools import chain
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,7 +32,6 @@ from loaders import (
     Json,
     Run,
     SmallWorkspace,
-    components_in_this_process,
     march,
     program,
     requests_made,
@@ -467,6 +469,40 @@ def test_the_builders_server_prints_no_warning_no_deprecation_and_no_token(
 # --------------------------------------------------------------------------------------- PyAirbyte
 
 
+def read_through_pyairbyte(way: Json, database: Path) -> tuple[int, list[Any]]:
+    """One read into DuckDB; called in a process of its own, whose logging PyAirbyte may take over.
+
+    Returns:
+        How many records the connector delivered, and the hosts other than Notion's to which PyAirbyte
+        tried to connect, in vain: past the stand-in, which is the proxy, or through it.
+    """
+    strangers: list[Any] = []
+    connect, set_tunnel = socket.socket.connect, HTTPConnection.set_tunnel
+
+    def connect_to_this_machine(connecting: socket.socket, address: Any) -> None:
+        if connecting.family != socket.AF_UNIX and address[0] != "127.0.0.1":
+            strangers.append(address)
+            raise ConnectionRefusedError(address)
+        connect(connecting, address)
+
+    def ask_the_proxy_for_notion(connection: HTTPConnection, host: str, *more: Any) -> None:
+        if host != "api.notion.com":
+            strangers.append(host)
+        set_tunnel(connection, host, *more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", connect_to_this_machine)
+        patch.setattr(HTTPConnection, "set_tunnel", ask_the_proxy_for_notion)
+        import airbyte
+        from airbyte.caches import DuckDBCache
+
+        source = airbyte.get_source("source-notion", config=CONFIG, streams="*", **way)
+        with DuckDBCache(
+            db_path=database, schema_name="raw", cache_dir=database.with_suffix("")
+        ) as cache:
+            return source.read(cache=cache).processed_records, strangers
+
+
 @dataclass
 class Warehouse:
     """What PyAirbyte brought into DuckDB: into one database by the executable, into another by the manifest.
@@ -479,6 +515,7 @@ class Warehouse:
         second_requests: the requests of that read.
         last: what that database held in the end.
         edited: when the block that was edited was edited last, as that database has it.
+        strangers: the addresses outside this machine to which PyAirbyte tried to connect.
     """
 
     workspace: SmallWorkspace
@@ -489,76 +526,54 @@ class Warehouse:
     second_requests: Counter[str]
     last: dict[str, list[str]]
     edited: datetime
+    strangers: list[Any]
 
 
 @pytest.fixture(scope="module")
-def strangers() -> Iterator[list[Any]]:
-    """The addresses outside this machine to which this process tries to connect, in vain."""
-    refused: list[Any] = []
-    connect = socket.socket.connect
-
-    def connect_here(connecting: socket.socket, address: Any) -> None:
-        if connecting.family != socket.AF_UNIX and address[0] not in ("127.0.0.1", "::1"):
-            refused.append(address)
-            raise ConnectionRefusedError(address)
-        connect(connecting, address)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket.socket, "connect", connect_here)
-        yield refused
-
-
-@pytest.fixture(scope="module")
-def warehouse(
-    bundle: Path, strangers: list[Any], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Warehouse]:
+def warehouse(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     folder = tmp_path_factory.mktemp("warehouse")
-    offline = {
-        "AIRBYTE_OFFLINE_MODE": "1",  # counts when PyAirbyte is imported, the next two when it runs
-        "AIRBYTE_LOCAL_REGISTRY": "0",
-        "DO_NOT_TRACK": "1",
-        "AIRBYTE_LOGGING_ROOT": str(folder),
-        "NO_LIVE_PROGRESS": "1",
-    }
     ways: dict[str, Json] = {
         "executable": {"local_executable": Path(program("source-notion"))},
         "manifest": {"source_manifest": bundle / "manifest.yaml"},  # and components.py beside it
     }
+    databases = {way: folder / f"{way}.duckdb" for way in ways}
+    offline = {
+        "AIRBYTE_OFFLINE_MODE": "1",
+        "DO_NOT_TRACK": "1",
+        "AIRBYTE_LOGGING_ROOT": str(folder),
+        "NO_LIVE_PROGRESS": "1",
+    }
     workspace = SmallWorkspace()
     with (
         StandIn(workspace, token=TOKEN) as api,
-        environment(api.environment() | offline),
-        components_in_this_process(),  # where PyAirbyte runs a manifest
+        environment(api.environment() | offline | UNSAFE),
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process,
     ):
-        import airbyte
-        from airbyte.caches import DuckDBCache
 
-        def read(way: str, database: Path) -> Any:
-            source = airbyte.get_source("source-notion", config=CONFIG, streams="*", **ways[way])
-            with DuckDBCache(db_path=database, schema_name="raw", cache_dir=folder) as cache:
-                return source.read(cache=cache)
+        def read(way: str, database: Path) -> tuple[int, list[Any]]:
+            return process.submit(read_through_pyairbyte, ways[way], database).result()
 
-        databases = {way: folder / f"of_the_{way}.duckdb" for way in ways}
-        for way, database in databases.items():
-            read(way, database)
+        strangers = [read(way, database)[1] for way, database in databases.items()]
         first = {way: rows(database) for way, database in databases.items()}
         first_truth = truth(workspace)
         second_truth = workspace.edit()
         api.counts.clear()
-        second = read("executable", databases["manifest"]).processed_records
-        yield Warehouse(
-            workspace,
-            first,
-            first_truth,
-            second,
-            second_truth,
-            requests_made(api),
-            rows(databases["manifest"]),
-            *query(
-                databases["manifest"],
-                f"SELECT last_edited_time FROM raw.blocks WHERE id = '{workspace.paragraph}'",
-            ),
-        )
+        second, more_strangers = read("executable", databases["manifest"])
+    (edited,) = query(
+        databases["manifest"],
+        f"SELECT last_edited_time FROM raw.blocks WHERE id = '{workspace.paragraph}'",
+    )
+    return Warehouse(
+        workspace,
+        first=first,
+        first_truth=first_truth,
+        second=second,
+        second_truth=second_truth,
+        second_requests=requests_made(api),
+        last=rows(databases["manifest"]),
+        edited=edited,
+        strangers=[*chain(*strangers), *more_strangers],
+    )
 
 
 def query(database: Path, sql: str) -> list[Any]:
@@ -595,7 +610,5 @@ def test_pyairbyte_goes_on_where_the_other_way_stopped_and_replaces_what_changed
     assert warehouse.edited == datetime(2026, 3, 25, 12)
 
 
-def test_pyairbyte_reaches_nothing_outside_this_machine(
-    warehouse: Warehouse, strangers: list[Any]
-) -> None:
-    assert warehouse.last and strangers == []
+def test_pyairbyte_reaches_nothing_outside_this_machine(warehouse: Warehouse) -> None:
+    assert warehouse.strangers == []
