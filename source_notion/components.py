@@ -1,4 +1,4 @@
-"""What the manifest cannot say: the tree of blocks, the quirks of search, and three small shapes.
+"""What the manifest cannot say: walking the block tree, the quirks of search, waiting and signing in.
 
 The Connector Builder injects this file as text, so it stands alone: it imports `airbyte_cdk` and the
 standard library. The runtime reads the partitions of a stream in several threads with one retriever,
@@ -280,7 +280,7 @@ class NotionRetriever(SimpleRetriever):
             response, last_page_size, last_record, last_page_token_value, page_size_override
         )
         body = response.json()
-        if stream_slice and body.get("has_more"):
+        if stream_slice is not None and body.get("has_more"):
             stream_slice.extra_fields["listing"].go_on(body, last_page_token_value)
         return token
 

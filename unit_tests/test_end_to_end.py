@@ -485,10 +485,10 @@ def read_through_pyairbyte(way: Json, database: Path) -> tuple[int, list[Any]]:
             raise ConnectionRefusedError(address)
         connect(connecting, address)
 
-    def ask_the_proxy_for_notion(connection: HTTPConnection, host: str, *more: Any) -> None:
+    def ask_the_proxy_for_notion(connection: HTTPConnection, host: str, **more: Any) -> None:
         if host != "api.notion.com":
             strangers.append(host)
-        set_tunnel(connection, host, *more)
+        set_tunnel(connection, host, **more)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "connect", connect_to_this_machine)

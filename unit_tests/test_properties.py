@@ -13,6 +13,7 @@ from threading import Lock
 from typing import Any, Optional
 
 import pytest
+from airbyte_cdk.sources.declarative import concurrent_declarative_source
 from airbyte_cdk.sources.declarative.schema.json_file_schema_loader import JsonFileSchemaLoader
 from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
 from conftest import MANIFEST, STREAMS, TOKEN, State, Sync, environment, sync
@@ -50,6 +51,7 @@ def _the_manifest_is_prepared_once() -> Iterator[None]:
         patch.setattr(YamlDeclarativeSource, "_read_and_parse_yaml_file", lambda *_: prepared)
         patch.setattr(YamlDeclarativeSource, "_pre_process_manifest", lambda _, manifest: manifest)
         patch.setattr(YamlDeclarativeSource, "_validate_source", lambda _: None)
+        patch.setattr(concurrent_declarative_source, "get_declarative_component_schema", dict)
         patch.setattr(JsonFileSchemaLoader, "get_json_schema", lambda _: {})
         yield
 
