@@ -497,9 +497,15 @@ class PageRouter(SubstreamPartitionRouter):
             if "page_id" in before
             else ("", "")
         )
+        versions: dict[str, str] = {}  # a listing may show an older and a newer one of a page
+        for page in super().stream_slices():
+            page_id, last_edited_time = (
+                page.partition["page_id"],
+                page.extra_fields["last_edited_time"],
+            )
+            versions[page_id] = max(last_edited_time, versions.get(page_id, ""))
         listed = sorted(
-            (page.extra_fields["last_edited_time"], page.partition["page_id"])
-            for page in super().stream_slices()
+            (last_edited_time, page_id) for page_id, last_edited_time in versions.items()
         )
         pages = [page for page in listed if page > reached and walked.get(page[1], "") < page[0]]
         newest = before.get("newest") or (listed[-1][0] if listed else "")

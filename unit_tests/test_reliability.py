@@ -342,6 +342,27 @@ def test_400_start_cursor_invalid_starts_the_listing_over_and_no_record_is_lost(
     assert [record["parent"]["sequence_number"] for record in of_home] == list(range(250))
 
 
+def test_a_page_edited_before_its_listing_starts_over_is_walked_once(
+    workspace: Workspace, pages: list[str], api: StandIn
+) -> None:
+    def expired(request):
+        cursor = (request.body or {}).get("start_cursor")
+        if not cursor:
+            return None
+        workspace.edit_page(pages[249])
+        return error(400, "validation_error", f"The start_cursor provided is invalid: {cursor}")
+
+    api.answer(times(1, on("POST", SEARCH, expired)))
+
+    result = sync("pages", "blocks", num_workers=1)
+
+    assert result.errors == {}
+    assert result.warnings == []
+    assert result.ids("pages").count(pages[249]) == 2
+    walks = [r.path.split("/")[3] for r in api.requests if r.path.endswith("/children")]
+    assert sorted(walks) == sorted(pages)
+
+
 def test_400_start_cursor_invalid_fails_the_stream_when_it_stays(
     workspace: Workspace, pages: list[str], api: StandIn
 ) -> None:
