@@ -773,9 +773,14 @@ class NotionAuthenticator(DeclarativeSingleUseRefreshTokenOauth2Authenticator):
         self._notion_version = notion_version
         auth_type = (config.get("credentials") or {}).get("auth_type", "none")
         super().__init__(
-            # The check adds `checking` for its own duration; the platform must not save it. The nested
-            # credentials stay shared by all streams: each sees the newest pair.
-            {key: value for key, value in config.items() if key != "checking"},
+            # Not for the platform to save: `checking`, which the check adds, and the manifest and the
+            # components, which the runtime may hold here and would search for the token on each
+            # request. The nested credentials stay shared by all streams: each sees the newest pair.
+            {
+                key: value
+                for key, value in config.items()
+                if key != "checking" and not key.startswith("__")
+            },
             token_refresh_endpoint,
             access_token_config_path=access_token_paths[auth_type],
             refresh_token_error_status_codes=(400,),
