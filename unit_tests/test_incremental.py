@@ -330,3 +330,18 @@ def test_a_long_walk_warns_of_nothing(workspace: Workspace, api: StandIn) -> Non
 
     assert result.warnings == []
     assert same(walked(api), pages)
+
+
+def test_properties_of_a_database_survive_whatever_their_names_hold(
+    workspace: Workspace, api: StandIn
+) -> None:
+    names = ['It\'s "quoted"', "{{ braces }}", "{% block %}", "Zeile\nzwei", "True", "1.0", "é漢🌱"]
+    database = workspace.add_database(None, "Odd")
+    source = workspace.add_data_source(database, properties=dict.fromkeys(names, "rich_text"))
+
+    result = sync("databases", "data_sources")
+
+    assert result.ids("data_sources") == [source]
+    (record,) = result.records["databases"]
+    assert [each["name"] for each in record["properties"]] == names
+    assert record["properties"] == result.records["data_sources"][0]["properties"]
