@@ -694,8 +694,9 @@ class PublishedStateMigration(StateMigration):
 class Connection:
     """What all requests with one token share, whichever stream makes them.
 
-    The rate limit's gate: when Notion asks to wait, every request with the token waits. Notion counts requests for a connection in fixed windows of a minute, and for a workspace over all
-    its connections, where a wait may take many minutes:
+    The rate limit's gate: when Notion asks to wait, every request with the token waits. Notion counts
+    requests for a connection in fixed windows of a minute, and for a workspace over all its
+    connections, where a wait may take many minutes:
     https://developers.notion.com/reference/request-limits
 
     Attributes:
