@@ -555,7 +555,7 @@ class PartitionsCursor(ConcurrentPerPartitionCursor):
         at_the_end: called once, when every partition of the stream is done.
     """
 
-    SECONDS_BETWEEN_STATES = 30
+    SECONDS_BETWEEN_STATES = 10
 
     at_the_end: Callable[[], None]
 

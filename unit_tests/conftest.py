@@ -19,7 +19,9 @@ from airbyte_cdk.models import (
     ConfiguredAirbyteCatalog,
     SyncMode,
 )
+from airbyte_cdk.sources.declarative import concurrent_declarative_source
 from airbyte_cdk.sources.declarative.retrievers import page_size_reducer
+from airbyte_cdk.sources.declarative.schema.json_file_schema_loader import JsonFileSchemaLoader
 from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
 from airbyte_cdk.sources.streams.http import rate_limiting
 from airbyte_cdk.test import entrypoint_wrapper
@@ -171,6 +173,19 @@ def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     for module in (backoff._sync, rate_limiting, page_size_reducer, components):
         monkeypatch.setattr(module, "time", clock)
     return waits
+
+
+@pytest.fixture(scope="module")
+def prepared_manifest() -> Iterator[None]:
+    """Reads, resolves and validates the manifest and its schemas once for a module of many syncs."""
+    prepared = YamlDeclarativeSource(str(MANIFEST)).resolved_manifest
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(YamlDeclarativeSource, "_read_and_parse_yaml_file", lambda *_: prepared)
+        patch.setattr(YamlDeclarativeSource, "_pre_process_manifest", lambda _, manifest: manifest)
+        patch.setattr(YamlDeclarativeSource, "_validate_source", lambda _: None)
+        patch.setattr(concurrent_declarative_source, "get_declarative_component_schema", dict)
+        patch.setattr(JsonFileSchemaLoader, "get_json_schema", lambda _: {})
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,8 @@ from local.entries import block
 from local.stand_in import StandIn, error, on, times
 from local.workspace import Workspace
 
+pytestmark = pytest.mark.usefixtures("prepared_manifest")
+
 
 def delivered(records: list[dict]) -> list[tuple]:
     return [

@@ -9,6 +9,8 @@ from local.stand_in import StandIn, on, times
 from local.workspace import Workspace
 from source_notion.components import PartitionsCursor
 
+pytestmark = pytest.mark.usefixtures("prepared_manifest")
+
 PUBLISHED_TIME = "2026-03-05T00:00:00.000Z"
 
 

@@ -6,6 +6,8 @@ from conftest import CONFIG, sync
 from local.stand_in import Answer, StandIn, error, on, rate_limited, times
 from local.workspace import Workspace
 
+pytestmark = pytest.mark.usefixtures("prepared_manifest")
+
 SEARCH, CHILDREN, COMMENTS = "/v1/search", "/v1/blocks/[^/]+/children", "/v1/comments"
 MANY_MINUTES = 11 * 60
 

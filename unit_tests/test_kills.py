@@ -1,0 +1,195 @@
+"""A sync that is killed goes on where its last state says: nothing is missing, and little is read twice.
+
+Real processes, as a platform starts them, and killed without a chance to say anything.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any, Optional
+
+import pytest
+from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer
+from conftest import CONFIG, STREAMS, TOKEN, catalog_of, sync
+from loaders import program, truth
+from test_properties import fewest_for_blocks, fewest_requests, parts
+
+from local.stand_in import Answer, Request, StandIn
+from local.workspace import Workspace
+
+Json = dict[str, Any]
+
+# States come every 10 seconds, which is long for a test. Nothing else differs from the executable.
+EVERY_PAGE_A_STATE = [
+    sys.executable,
+    "-c",
+    "from source_notion import components; "
+    "components.PartitionsCursor.SECONDS_BETWEEN_STATES = 0; "
+    "from source_notion.run import run; run()",
+]
+
+
+@dataclass
+class Read:
+    """What processes gave that took over from each other.
+
+    Attributes:
+        ids: the ids of the records, by stream.
+        states: the last state message of each stream.
+        kills: how many processes were killed.
+    """
+
+    ids: dict[str, list[str]] = field(default_factory=dict)
+    states: dict[str, Json] = field(default_factory=dict)
+    kills: int = 0
+
+    def take(self, line: str) -> None:
+        """Take a line of output."""
+        message = json.loads(line)
+        if message["type"] == "RECORD":
+            record = message["record"]
+            self.ids.setdefault(record["stream"], []).append(record["data"]["id"])
+        elif message["type"] == "STATE":
+            name = message["state"]["stream"]["stream_descriptor"]["name"]
+            self.states[name] = {"type": "STREAM", "stream": message["state"]["stream"]}
+        elif message["type"] == "TRACE":
+            assert "error" not in message["trace"], line
+
+
+def requests_so_far(api: StandIn) -> int:
+    return sum(api.counts.values())
+
+
+def read_although_killed(
+    command: list[str],
+    streams: list[str],
+    api: StandIn,
+    next_kill: Callable[[], Optional[int]],
+    **config: Any,
+) -> Read:
+    """Read, kill the process after so many requests, and read on from the last state until one ends by itself."""
+    read = Read()
+    while True:
+        left = next_kill()
+        with TemporaryDirectory() as folder:
+            arguments = [*command, "read"]
+            for name, content in {
+                "config": {**CONFIG, **config},
+                "catalog": ConfiguredAirbyteCatalogSerializer.dump(catalog_of(*streams)),
+                "state": list(read.states.values()),
+            }.items():
+                path = Path(folder, f"{name}.json")
+                path.write_text(json.dumps(content))
+                arguments += [f"--{name}", str(path)]
+            process = subprocess.Popen(
+                arguments,
+                env={**os.environ, **api.environment()},
+                cwd=folder,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+
+            def kill(
+                request: Request,
+                process: subprocess.Popen[str] = process,
+                last: Optional[int] = left and requests_so_far(api) + left,
+            ) -> Optional[Answer]:
+                if last is not None and requests_so_far(api) >= last:
+                    process.send_signal(signal.SIGKILL)
+                return None
+
+            api.reset_rules()
+            api.answer(kill)
+            output, _ = process.communicate(timeout=120)
+        for line in output.splitlines(keepends=True):
+            if line.endswith("\n"):  # a kill may cut the last one off
+                read.take(line)
+        if process.returncode != -signal.SIGKILL:
+            assert process.returncode == 0
+            return read
+        read.kills += 1
+
+
+def uneven_workspace(pages: int) -> Workspace:
+    """Pages with trees of blocks, and comments on some; databases with rows."""
+    workspace = Workspace.generate(pages, seed=7, children=6, nesting=4, databases=2, rows=5)
+    for number, page in enumerate(workspace.page_ids()):
+        for _ in range(number % 3):
+            workspace.add_comment(page, "Comment")
+    return workspace
+
+
+@pytest.mark.parametrize("num_workers", [1, 10])
+def test_killed_at_random_moments_a_sync_that_is_resumed_each_time_leaves_no_gap(
+    num_workers: int,
+) -> None:
+    workspace = uneven_workspace(60)
+    chance = Random(num_workers)
+    kills = [chance.randrange(1, fewest_requests(workspace)) for _ in range(2)]
+
+    with StandIn(workspace, token=TOKEN) as api:
+        read = read_although_killed(
+            [program("source-notion")],
+            STREAMS,
+            api,
+            lambda: kills.pop() if kills else None,
+            num_workers=num_workers,
+        )
+
+    assert read.kills == 2
+    assert {stream: sorted(set(ids)) for stream, ids in read.ids.items()} == truth(workspace)
+
+
+def test_killed_after_each_fifth_of_its_work_a_walk_costs_at_most_a_third_more() -> None:
+    workspace = uneven_workspace(180)
+    pages = workspace.page_ids()
+    undisturbed = (
+        parts(workspace, len(pages))
+        + sum(fewest_for_blocks(workspace, page) for page in pages)
+        + len(pages)
+    )
+
+    # At full speed, the runtime's output would lag many requests behind; no API answers so quickly.
+    with StandIn(workspace, token=TOKEN, latency=0.02) as api:
+        read = read_although_killed(
+            EVERY_PAGE_A_STATE, ["blocks", "comments"], api, lambda: undisturbed // 5
+        )
+
+    assert read.kills >= 4
+    assert set(read.ids["blocks"]) == set(truth(workspace)["blocks"])
+    assert set(read.ids["comments"]) == set(truth(workspace)["comments"])
+    assert requests_so_far(api) <= 1.3 * undisturbed
+
+
+@pytest.mark.parametrize("stream", ["blocks", "comments"])
+def test_a_slow_walk_says_where_it_is_at_least_each_minute(
+    workspace: Workspace, api: StandIn, naps: list[float], stream: str
+) -> None:
+    seconds_a_page = 20
+    pages = [workspace.add_page(title=str(number)) for number in range(60)]
+
+    def slowly(request: Request) -> None:
+        if request.path != "/v1/search":
+            naps.append(seconds_a_page)
+
+    api.answer(slowly)
+    result = sync(stream, num_workers=1)
+
+    walked = [
+        state["parent_state"]["pages"]["last_edited_time"]
+        for _, state in result.states
+        if "page_id" in state["parent_state"]["pages"]
+    ]
+    times = {workspace.find(page).last_edited_time: number for number, page in enumerate(pages)}  # type: ignore[union-attr]
+    places = [times[time] for time in walked]
+    assert places == sorted(places)
+    steps = [after - before for before, after in zip([0, *places], [*places, 59], strict=True)]
+    assert max(steps) * seconds_a_page <= 60
