@@ -165,6 +165,7 @@ class StandIn:
         self._rules: list[Rule] = []
         self._lock = Lock()
         self._connections: set[socket.socket] = set()
+        self._threads: list[Thread] = []
         self._failure: BaseException | None = None
 
     def __enter__(self) -> StandIn:
@@ -188,11 +189,16 @@ class StandIn:
     ) -> None:
         """Stop to serve; raise what broke a rule or the stand-in itself, unless something else is being raised."""
         self._closing = True
-        _shut(self._listener)
+        _wake(self._listener)
+        self._listener.close()
         with self._lock:
-            connections = list(self._connections)
+            connections, threads = list(self._connections), list(self._threads)
         for connection in connections:
-            _shut(connection)
+            # Each thread closes its own: closed from here, the number of a socket that is being read
+            # could be another file's by the time that TLS says goodbye to it.
+            _wake(connection)
+        for thread in threads:
+            thread.join(timeout=1)
         self._folder.cleanup()
         if self._failure is not None and kind is None:
             raise RuntimeError("the stand-in failed to answer a request") from self._failure
@@ -261,9 +267,13 @@ class StandIn:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            Thread(
+            thread = Thread(
                 target=self._serve, args=(connection,), name="stand-in connection", daemon=True
-            ).start()
+            )
+            with self._lock:
+                self._threads = [each for each in self._threads if each.is_alive()]
+                thread.start()
+                self._threads.append(thread)
 
     def _serve(self, connection: socket.socket) -> None:
         """Serve one connection: the CONNECT, then requests over TLS until either side closes it."""
@@ -456,11 +466,10 @@ def _response(answer: Answer, stays: bool) -> bytes:
     return head.encode("latin-1") + (content[: len(content) // 2] if answer.truncate else content)
 
 
-def _shut(connection: socket.socket) -> None:
-    """Wake up whoever waits on a socket, and close it."""
+def _wake(connection: socket.socket) -> None:
+    """End the wait of whoever reads from a socket."""
     with contextlib.suppress(OSError):  # the other side may have closed it
         connection.shutdown(socket.SHUT_RDWR)
-    connection.close()
 
 
 # The program

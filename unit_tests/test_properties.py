@@ -15,10 +15,7 @@ from threading import Lock
 from typing import Any, Optional
 
 import pytest
-from airbyte_cdk.sources.declarative import concurrent_declarative_source
-from airbyte_cdk.sources.declarative.schema.json_file_schema_loader import JsonFileSchemaLoader
-from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
-from conftest import MANIFEST, STREAMS, TOKEN, Sync, environment, sync
+from conftest import STREAMS, TOKEN, Sync, environment, sync
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from loaders import truth
@@ -26,9 +23,11 @@ from loaders import truth
 from local.objects import comment_object, data_source_object, database_object, page_object
 from local.stand_in import Answer, Request, Rule, StandIn, error, rate_limited
 from local.workspace import Workspace
-from source_notion.components import PartitionsCursor
+from source_notion import components
 
 Json = dict[str, Any]
+
+pytestmark = pytest.mark.usefixtures("prepared_manifest")
 
 
 def cases(number: int) -> settings:
@@ -43,19 +42,6 @@ def cases(number: int) -> settings:
         phases=[Phase.explicit, Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _the_manifest_is_prepared_once() -> Iterator[None]:
-    """Else most of the time of these hundreds of syncs would go into the same manifest and schemas."""
-    prepared = YamlDeclarativeSource(str(MANIFEST)).resolved_manifest
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(YamlDeclarativeSource, "_read_and_parse_yaml_file", lambda *_: prepared)
-        patch.setattr(YamlDeclarativeSource, "_pre_process_manifest", lambda _, manifest: manifest)
-        patch.setattr(YamlDeclarativeSource, "_validate_source", lambda _: None)
-        patch.setattr(concurrent_declarative_source, "get_declarative_component_schema", dict)
-        patch.setattr(JsonFileSchemaLoader, "get_json_schema", lambda _: {})
-        yield
 
 
 @contextmanager
@@ -73,7 +59,8 @@ Node = tuple[str, int]
 KINDS = (
     *("paragraph", "toggle", "column_list") * 2,
     *("page", "row", "comment") * 2,
-    *("original", "copy", "unsupported", "ai_block", "hidden", "refused"),
+    *("original", "copy") * 2,
+    *("unsupported", "ai_block", "hidden", "refused"),
 )
 LONG_AGO = datetime(2026, 2, 1, tzinfo=timezone.utc)
 trees = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 6)), min_size=5, max_size=40)
@@ -296,23 +283,37 @@ storms = st.lists(
 # ------------------------------------------------------------------------------------------- the people
 
 # What people do meanwhile: (after how many requests, what, to which). No requests: before the first sync,
-# -1: between the two. Half of it happens in the first requests, which list the pages.
+# -1: between the two. Half of it happens in the first requests, which list the pages, and half of it to a
+# few of the pages.
 Edit = tuple[int, str, int]
 EDITS = ("page", "block", "new block", "new page", "comment", "data source")
 edits = st.lists(
-    st.tuples(st.integers(-1, 40) | st.integers(1, 6), st.sampled_from(EDITS), st.integers(0, 40)),
+    st.tuples(
+        st.integers(-1, 40) | st.integers(1, 6),
+        st.sampled_from(EDITS),
+        st.integers(0, 40) | st.integers(0, 2),
+    ),
     min_size=1,
     max_size=12,
 )
+# All in the same minute, four to a minute, or hours for a sync.
+paces = st.sampled_from((0, 15, 300)).map(lambda seconds: timedelta(seconds=seconds))
 
 
 class People:
-    """A rule that changes the workspace while its requests are answered, and answers none itself."""
+    """A rule that changes the workspace while its requests are answered, and answers none itself.
 
-    def __init__(self, workspace: Workspace, planned: list[Edit]) -> None:
+    Time goes on with the requests alone, for the connector as well.
+    """
+
+    def __init__(
+        self, workspace: Workspace, planned: list[Edit], pace: timedelta, patch: pytest.MonkeyPatch
+    ) -> None:
         self._workspace = workspace
         self._planned = planned
         self._requests = 0
+        self._now = datetime.now(timezone.utc) - timedelta(days=2)
+        self._pace = pace
         self._texts = (f"Edit {number}" for number in range(len(planned)))
         self._blocks = [
             placed.block["id"]
@@ -321,12 +322,19 @@ class People:
             if placed.block["type"] in ("paragraph", "toggle")
         ]
 
-    def edit(self, when: int, minutes_ago: int = 0) -> None:
+        class Clock(datetime):
+            @classmethod
+            def now(cls, zone: Any = None) -> datetime:  # type: ignore[override]
+                return self._now
+
+        patch.setattr(components, "datetime", Clock)
+        self.edit(0, self._now - timedelta(minutes=4))
+
+    def edit(self, when: int, time: Optional[datetime] = None) -> None:
         """Do what was planned for this moment."""
-        time = datetime.now(timezone.utc) - timedelta(minutes=minutes_ago)
         for planned, what, which in self._planned:
             if planned == when:
-                self._edit(what, which, next(self._texts), time)
+                self._edit(what, which, next(self._texts), time or self._now)
 
     def _edit(self, what: str, which: int, text: str, time: datetime) -> None:
         workspace, written = self._workspace, {"created_time": time, "last_edited_time": time}
@@ -350,6 +358,7 @@ class People:
         with self._workspace.lock:
             answer = request.normal()
             self._requests += 1
+            self._now += self._pace
             self.edit(self._requests)
             return answer
 
@@ -529,19 +538,21 @@ def named(workspace: Workspace, warnings: list[str]) -> set[tuple[str, str]]:
     fault=endless,
     faults=storms,
     planned=st.just([]) | edits,
+    pace=paces,
 )
 def test_faults_without_end_fail_the_stream_or_are_named_and_later_syncs_miss_nothing_else(
     naps: list[float],
+    monkeypatch: pytest.MonkeyPatch,
     nodes: list[Node],
     page_size: int,
     num_workers: int,
     fault: tuple[str, int, int, str],
     faults: list[tuple[int, str]],
     planned: list[Edit],
+    pace: timedelta,
 ) -> None:
     workspace = grow(nodes, page_size)
-    people = People(workspace, planned)
-    people.edit(0, minutes_ago=4)
+    people = People(workspace, planned, pace, monkeypatch)
     target, which, after, name = fault
     with serving(workspace) as api:
         api.answer(without_end(workspace, target, which, after, faults_of(target)[name]))
@@ -566,13 +577,17 @@ def test_faults_without_end_fail_the_stream_or_are_named_and_later_syncs_miss_no
 
 
 @cases(30)
-@given(nodes=trees, page_size=page_sizes, num_workers=workers, planned=edits)
+@given(nodes=trees, page_size=page_sizes, num_workers=workers, planned=edits, pace=paces)
 def test_of_two_syncs_one_has_every_edit_made_before_between_and_while_the_first_asks(
-    nodes: list[Node], page_size: int, num_workers: int, planned: list[Edit]
+    monkeypatch: pytest.MonkeyPatch,
+    nodes: list[Node],
+    page_size: int,
+    num_workers: int,
+    planned: list[Edit],
+    pace: timedelta,
 ) -> None:
     workspace = grow(nodes, page_size)
-    people = People(workspace, planned)
-    people.edit(0, minutes_ago=4)
+    people = People(workspace, planned, pace, monkeypatch)
     with serving(workspace) as api:
         api.answer(people)
         first = sync(*STREAMS, num_workers=num_workers)
@@ -610,6 +625,7 @@ def cut(result: Sync, after: int) -> Sync:
     num_workers=workers,
     after=st.integers(0, 10_000),
     planned=st.just([]) | edits,
+    pace=paces,
 )
 def test_a_sync_cut_off_after_any_message_is_completed_from_its_last_state(
     monkeypatch: pytest.MonkeyPatch,
@@ -618,11 +634,11 @@ def test_a_sync_cut_off_after_any_message_is_completed_from_its_last_state(
     num_workers: int,
     after: int,
     planned: list[Edit],
+    pace: timedelta,
 ) -> None:
-    monkeypatch.setattr(PartitionsCursor, "SECONDS_BETWEEN_STATES", 0)
+    monkeypatch.setattr(components.PartitionsCursor, "SECONDS_BETWEEN_STATES", 0)
     workspace = grow(nodes, page_size)
-    people = People(workspace, planned)
-    people.edit(0, minutes_ago=4)
+    people = People(workspace, planned, pace, monkeypatch)
     with serving(workspace) as api:
         api.answer(people)
         results = [cut(sync(*STREAMS, num_workers=num_workers), after)]
