@@ -347,3 +347,29 @@ def test_properties_of_a_database_survive_whatever_their_names_hold(
     (record,) = result.records["databases"]
     assert [each["name"] for each in record["properties"]] == names
     assert record["properties"] == result.records["data_sources"][0]["properties"]
+
+
+def test_a_comment_on_a_page_walked_before_a_cut_arrives_with_the_sync_after(
+    workspace: Workspace, api: StandIn
+) -> None:
+    pages = ten_pages(workspace)
+    reached = {
+        "last_edited_time": march(7),
+        "page_id": pages[6],
+        "newest": march(10),
+        "began": march(20),
+    }
+    cut_off = {
+        "use_global_cursor": True,
+        "state": {"last_edited_time": march(15)},
+        "parent_state": {"pages": reached},
+    }
+    behind = workspace.add_comment(pages[0], "Written behind the walk", march(21))
+    ahead = workspace.add_comment(pages[9], "Written ahead of it", march(25))
+
+    resumed = sync("comments", state={"comments": cut_off})
+    after = sync("comments", state=resumed.state)
+
+    assert resumed.ids("comments") == [ahead]
+    assert resumed.state["comments"]["state"] == {"last_edited_time": march(20)}
+    assert set(after.ids("comments")) == {behind, ahead}

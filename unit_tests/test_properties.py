@@ -58,7 +58,7 @@ def serving(workspace: Workspace) -> Iterator[StandIn]:
 Node = tuple[str, int]
 KINDS = (
     *("paragraph", "toggle", "column_list") * 2,
-    *("page", "row", "comment") * 2,
+    *("page", "row", "comment", "comment") * 2,
     *("original", "copy") * 2,
     *("unsupported", "ai_block", "hidden", "refused"),
 )
@@ -80,7 +80,7 @@ def grow(nodes: list[Node], page_size: int) -> Workspace:
     for hours, (kind, back) in enumerate(nodes, start=1):
         parent, time = places[-1 - back % len(places)], LONG_AGO + timedelta(hours=hours)
         if kind == "comment":
-            workspace.add_comment(pages[-1 - back % len(pages)], "Comment", time)
+            workspace.add_comment(pages[back % len(pages)], "Comment", time)
             continue
         if kind in ("page", "row"):
             if kind == "row":
@@ -286,10 +286,10 @@ storms = st.lists(
 # -1: between the two. Half of it happens in the first requests, which list the pages, and half of it to a
 # few of the pages.
 Edit = tuple[int, str, int]
-EDITS = ("page", "block", "new block", "new page", "comment", "data source")
+EDITS = ("page", "block", "new block", "new page", "comment", "comment", "data source")
 edits = st.lists(
     st.tuples(
-        st.integers(-1, 40) | st.integers(1, 6),
+        st.integers(-1, 60) | st.integers(1, 8),
         st.sampled_from(EDITS),
         st.integers(0, 40) | st.integers(0, 2),
     ),
@@ -733,6 +733,29 @@ def test_items_that_search_shows_up_to_9_minutes_late_are_found(
 
     for stream in ("pages", "blocks", "comments"):
         assert {each[stream] for each in written} <= set(second.ids(stream))
+
+
+def test_a_comment_on_a_page_that_was_asked_already_is_not_passed_by_a_newer_one_further_on() -> (
+    None
+):
+    workspace = Workspace()
+    pages = [workspace.add_page(title=str(number)) for number in range(8)]
+    now = datetime.now(timezone.utc)
+    written: list[str] = []
+
+    def write(request: Request) -> None:
+        if request.query.get("block_id") == pages[-1] and not written:
+            written.append(workspace.add_comment(pages[0], "Here, already asked", now))
+            later = now + timedelta(hours=1)
+            written.append(workspace.add_comment(pages[-1], "There, an hour later", later))
+
+    with serving(workspace) as api:
+        api.answer(write)
+        first = sync("comments")
+        second = sync("comments", state=first.state)
+
+    assert first.ids("comments") == written[1:]
+    assert set(written) <= set(second.ids("comments"))
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -1,10 +1,12 @@
 """What happens on each answer that is not a plain success; each test is a row of that table."""
 
 import pytest
+import requests
 from conftest import CONFIG, sync
 
 from local.stand_in import Answer, StandIn, error, on, rate_limited, times
 from local.workspace import Workspace
+from source_notion import components
 
 pytestmark = pytest.mark.usefixtures("prepared_manifest")
 
@@ -60,6 +62,23 @@ def test_429_pauses_all_workers_until_the_window_opens(
     # Those under way when the first 429 came may be refused as well, the rest waits before it asks.
     assert api.count("GET /v1/comments", 429) == 1
     assert max(naps) == pytest.approx(60, abs=1)
+
+
+def test_429_lets_every_stream_with_the_same_token_wait_before_it_asks(naps: list[float]) -> None:
+    first, second, other = (
+        components.NotionAuthenticator(
+            {"access_token": token}, {"none": ["access_token"]}, "https://example.com", "2026-03-11"
+        )
+        for token in ("a-token", "a-token", "another-token")
+    )
+    refusal = requests.Response()
+    refusal.headers["Retry-After"] = "60"
+    first.connection.close(refusal)
+
+    other(requests.Request("GET", "https://api.notion.com/v1/users").prepare())
+    assert naps == []
+    second(requests.Request("GET", "https://api.notion.com/v1/users").prepare())
+    assert sum(naps) == pytest.approx(60, abs=1)
 
 
 def test_429_public_api_request_blocked_fails_at_once_and_says_so(
