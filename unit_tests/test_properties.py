@@ -418,7 +418,7 @@ def content(workspace: Workspace) -> dict[tuple[str, str], Json]:
 # ---------------------------------------------------------------------------------------- the properties
 
 
-@cases(50)
+@cases(80)
 @given(nodes=trees, page_size=page_sizes, num_workers=workers)
 def test_any_tree_of_blocks_arrives_complete_in_order_and_once_for_the_fewest_requests(
     nodes: list[Node], page_size: int, num_workers: int
@@ -438,7 +438,7 @@ def test_any_tree_of_blocks_arrives_complete_in_order_and_once_for_the_fewest_re
     assert len(result.warnings) == (refused + 1 if refused else 0)
 
 
-@cases(45)
+@cases(60)
 @given(nodes=trees, page_size=page_sizes, num_workers=workers, faults=storms)
 def test_any_faults_that_pass_cost_their_requests_and_no_record(
     naps: list[float],
@@ -530,7 +530,7 @@ def named(workspace: Workspace, warnings: list[str]) -> set[tuple[str, str]]:
     return left_out
 
 
-@cases(30)
+@cases(35)
 @given(
     nodes=trees,
     page_size=page_sizes,
@@ -576,7 +576,7 @@ def test_faults_without_end_fail_the_stream_or_are_named_and_later_syncs_miss_no
         assert known.get(of) == wanted[of]
 
 
-@cases(30)
+@cases(35)
 @given(nodes=trees, page_size=page_sizes, num_workers=workers, planned=edits, pace=paces)
 def test_of_two_syncs_one_has_every_edit_made_before_between_and_while_the_first_asks(
     monkeypatch: pytest.MonkeyPatch,
@@ -618,7 +618,7 @@ def cut(result: Sync, after: int) -> Sync:
     return said
 
 
-@cases(25)
+@cases(30)
 @given(
     nodes=trees,
     page_size=page_sizes,
@@ -685,7 +685,7 @@ def write_on(workspace: Workspace, page: str, minutes_to_noon: int) -> dict[str,
     return {"pages": page, "blocks": block, "comments": workspace.add_comment(page, "Hello", time)}
 
 
-@cases(10)
+@cases(15)
 @given(
     moved=st.dictionaries(
         st.integers(0, 19), st.integers(0, FURTHEST_BACK), min_size=1, max_size=20
@@ -711,7 +711,7 @@ def test_items_that_search_shows_up_to_40_places_too_far_back_are_found(
     assert api.count("POST /v1/search") - asked_before <= 2
 
 
-@cases(10)
+@cases(15)
 @given(
     late=st.dictionaries(
         st.integers(0, 9), st.integers(0, LATEST_MINUTES), min_size=1, max_size=10
@@ -751,10 +751,10 @@ def test_a_comment_on_a_page_that_was_asked_already_is_not_passed_by_a_newer_one
 
     with serving(workspace) as api:
         api.answer(write)
-        first = sync("comments")
+        first = sync("comments", num_workers=1)
         second = sync("comments", state=first.state)
 
-    assert first.ids("comments") == written[1:]
+    assert written[1] in first.ids("comments")
     assert set(written) <= set(second.ids("comments"))
 
 
