@@ -153,15 +153,6 @@ def api(workspace: Workspace) -> Iterator[StandIn]:
 
 
 @pytest.fixture
-def sample_api() -> Iterator[StandIn]:
-    with (
-        StandIn(Workspace.load(SAMPLE), token=TOKEN) as stand_in,
-        environment(stand_in.environment()),
-    ):
-        yield stand_in
-
-
-@pytest.fixture
 def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The waits of retries and of the rate limit, in seconds: noted, and slept by the clock alone."""
     waits: list[float] = []
