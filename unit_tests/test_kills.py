@@ -161,7 +161,7 @@ def test_killed_after_each_fifth_of_its_work_a_walk_costs_at_most_a_third_more()
     )
 
     # At full speed, the runtime's output would lag many requests behind; no API answers so quickly.
-    with StandIn(workspace, token=TOKEN, latency=0.02) as api:
+    with StandIn(workspace, token=TOKEN, latency=0.08) as api:
         read = read_although_killed(
             EVERY_PAGE_A_STATE, ["blocks", "comments"], api, lambda: undisturbed // 5
         )
