@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: run test bundle lint clean
+.PHONY: run test bundle lint bench clean
 
 run: $(INSTALLED)
 	@$(VENV)/bin/python -m local.sync
@@ -17,7 +17,11 @@ bundle: $(INSTALLED)
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy source_notion local
+	$(VENV)/bin/mypy source_notion local benchmarks
+
+# Ours and the published connector, over the same workspaces; FULL=1 takes larger ones.
+bench: $(INSTALLED)
+	@$(VENV)/bin/python -m benchmarks.bench $(if $(FULL),--full)
 
 $(INSTALLED): requirements.txt pyproject.toml
 	@echo "Building the environment in $(VENV): this takes a minute or two, once."
@@ -27,4 +31,4 @@ $(INSTALLED): requirements.txt pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) dist notion.duckdb .airbyte-cache
+	rm -rf $(VENV) .venv-peer dist notion.duckdb .airbyte-cache

@@ -34,6 +34,7 @@ from local.values import Json, parse_time
 from local.workspace import Workspace
 
 VERSIONS = ("2025-09-03", "2026-03-11")
+BEFORE_DATA_SOURCES = "2022-06-28"
 MAX_PAGE_SIZE = 100
 CLIENT_ID = "sample-client"
 CLIENT_SECRET = "sample-secret"
@@ -645,9 +646,12 @@ class NotionApi:
         if request.headers.get("authorization") != "valid":
             raise Refusal(error(401, "unauthorized", "API token is invalid."))
         version = request.headers.get("notion-version")
-        if version not in VERSIONS:
+        old = version == BEFORE_DATA_SOURCES
+        if version not in VERSIONS and not old:
             raise _wrong_version(version)
         route = ROUTES.get((request.method, template))
+        if old and template.startswith("/v1/data_sources"):
+            route = None
         if route is None:
             raise Refusal(error(400, "invalid_request_url", "Invalid request URL."))
         call = Call(self.workspace, request, _path_ids(template, ids))
@@ -665,8 +669,12 @@ class NotionApi:
             raise Refusal(
                 error(403, "restricted_resource", "Insufficient permissions for this endpoint.")
             )
+        if old and template == "/v1/search":
+            _search_for_databases(call)
         with self.workspace.lock:
             body = route.handler(call)
+            if old:
+                body = _at_2022_06_28(self.workspace, body)
         if version != VERSIONS[-1]:
             body = _at_2025_09_03(body)
         body["request_id"] = new_request_id()
@@ -753,3 +761,39 @@ def _at_2025_09_03(body: Json) -> Json:
         }
         body["type"] = "transcription"
     return {**body, "archived": body["in_trash"]}
+
+
+# Version 2022-06-28, which the benchmark's other connector speaks: databases, and no data sources
+
+
+def _search_for_databases(call: Call) -> None:
+    """Let a search name databases, which are data sources in what the workspace searches."""
+    chosen = call.parameters.get("filter")
+    if not isinstance(chosen, dict):
+        return
+    if chosen.get("value") == "data_source":
+        raise call.fail("filter.value", '`"page"` or `"database"`')
+    if chosen.get("value") == "database":
+        call.parameters = {**call.parameters, "filter": {**chosen, "value": "data_source"}}
+
+
+def _at_2022_06_28(workspace: Workspace, body: Json) -> Json:
+    """Return a body with a database for each data source, and rows whose parent is the database."""
+    if body["object"] == "list":
+        body = {**body, "results": [_at_2022_06_28(workspace, each) for each in body["results"]]}
+        if body["type"] == "page_or_data_source":
+            del body["page_or_data_source"]
+            body |= {"type": "page_or_database", "page_or_database": {}}
+        return body
+    if body["object"] == "page" and body["parent"]["type"] == "data_source_id":
+        database_id = body["parent"]["database_id"]
+        return {**body, "parent": {"type": "database_id", "database_id": database_id}}
+    if body["object"] == "data_source":
+        body = {**body, "id": body["parent"]["database_id"], "parent": body["database_parent"]}
+        del body["database_parent"]
+        return {**body, "object": "database"}
+    if body["object"] == "database":
+        source = workspace.find(body["data_sources"][0]["id"])
+        body = {key: value for key, value in body.items() if key != "data_sources"}
+        return {**body, "properties": getattr(source, "properties", {})}
+    return body

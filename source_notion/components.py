@@ -10,11 +10,16 @@ import logging
 import re
 import time
 from base64 import b64encode
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from threading import Lock
+from functools import cached_property
+from itertools import chain
+from math import inf
+from sys import intern
+from threading import Condition, Lock
 from typing import Any, ClassVar, Optional
 from weakref import WeakValueDictionary
 
@@ -22,9 +27,11 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.declarative.auth.oauth import (
     DeclarativeSingleUseRefreshTokenOauth2Authenticator,
 )
+from airbyte_cdk.sources.declarative.extractors.record_extractor import RecordExtractor
 from airbyte_cdk.sources.declarative.incremental.concurrent_partition_cursor import (
     ConcurrentPerPartitionCursor,
 )
+from airbyte_cdk.sources.declarative.interpolation import InterpolatedString
 from airbyte_cdk.sources.declarative.migrations.state_migration import StateMigration
 from airbyte_cdk.sources.declarative.partition_routers.partition_router import PartitionRouter
 from airbyte_cdk.sources.declarative.partition_routers.substream_partition_router import (
@@ -44,18 +51,23 @@ from airbyte_cdk.sources.declarative.retrievers.pagination_tracker import Pagina
 from airbyte_cdk.sources.declarative.retrievers.simple_retriever import SimpleRetriever
 from airbyte_cdk.sources.declarative.transformations import RecordTransformation
 from airbyte_cdk.sources.http_logger import format_http_message
-from airbyte_cdk.sources.streams.concurrent.cursor import Cursor
+from airbyte_cdk.sources.streams.concurrent.cursor import ConcurrentCursor, Cursor
+from airbyte_cdk.sources.streams.core import StreamData
 from airbyte_cdk.sources.streams.http.error_handlers.response_models import (
     SUCCESS_RESOLUTION,
     ErrorResolution,
     ResponseAction,
 )
 from airbyte_cdk.sources.streams.http.exceptions import BaseBackoffException
+from airbyte_cdk.sources.streams.http.tcp_keepalive import TcpKeepaliveHTTPAdapter
 from airbyte_cdk.sources.types import Record, StreamSlice
 from airbyte_cdk.utils.datetime_helpers import ab_datetime_parse
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 LOGGER = logging.getLogger("airbyte")
+
+# Records that are listed together, each with its place among them.
+Siblings = Iterator[tuple[int, Record]]
 
 # What the runtime hands a retriever to make records of a response (a `requests.Response`).
 RecordsOfResponse = Callable[[Any], Iterable[Record]]
@@ -93,7 +105,7 @@ class NotionErrorHandler(DefaultErrorHandler):
 
     def _is_whole(self, response: Any) -> bool:
         try:
-            body = response.json()
+            body = _body_of(response)
         except ValueError:
             return False
         if not isinstance(body, dict) or body.get("object") != self.expected_object:
@@ -101,6 +113,20 @@ class NotionErrorHandler(DefaultErrorHandler):
         return self.expected_object != "list" or (
             isinstance(body.get("results"), list) and isinstance(body.get("has_more"), bool)
         )
+
+
+class ResultsExtractor(RecordExtractor):
+    """The `results` of a list. The runtime's DpathExtractor visits every leaf of the body to find them."""
+
+    def extract_records(self, response: Any) -> Iterable[MutableMapping[str, Any]]:
+        yield from _body_of(response).get("results", [])
+
+
+def _body_of(response: Any) -> Any:
+    """The JSON of a response; each call of its `json` would parse it anew."""
+    if not hasattr(response, "body_as_json"):
+        response.body_as_json = response.json()
+    return response.body_as_json
 
 
 # ------------------------------------------------------------------------------------- retrievers
@@ -115,17 +141,20 @@ class Listing:
 
     def __init__(self, stream_name: str) -> None:
         self.stream_name = stream_name
-        self.emitted: set[tuple[str, Any]] = set()
+        # Hashes take a quarter of the memory. Two of 100,000 are the same once in billions of syncs.
+        self.emitted: set[int] = set()
         self._cursors: set[str] = set()
         self._met: set[int] = set()
+        self._news = False
         self._pages_without_news = 0
 
     def is_new(self, record: Record) -> bool:
         """Whether this version of the record comes for the first time."""
-        version = (record["id"], record.get("last_edited_time"))
+        version = hash((record["id"], record.get("last_edited_time")))
         if version in self.emitted:
             return False
         self.emitted.add(version)
+        self._news = True
         return True
 
     def go_on(self, page: Mapping[str, Any], cursor: Optional[str]) -> None:
@@ -145,9 +174,12 @@ class Listing:
         if following in self._cursors:
             raise self._failure("leads back to a page that was read already")
         self._cursors.add(following)
-        ids = {hash(result["id"]) for result in page["results"]}
-        self._pages_without_news = 0 if ids - self._met else self._pages_without_news + 1
-        self._met |= ids
+        if not self._news:  # a filter may keep all that is new from being emitted
+            ids = {hash(result["id"]) for result in page["results"]}
+            self._news = bool(ids - self._met)
+            self._met |= ids
+        self._pages_without_news = 0 if self._news else self._pages_without_news + 1
+        self._news = False
         if self._pages_without_news == self.MOST_PAGES_WITHOUT_NEWS:
             raise self._failure(f"does not end: {self._pages_without_news} pages held nothing new")
 
@@ -220,11 +252,13 @@ class NotionRetriever(SimpleRetriever):
     Attributes:
         cursor: the stream's cursor, as the runtime built it.
         partition_router: the stream's partition router, if it has one.
+        workers: how many requests may be under way at once, in all streams together.
         smaller_pages: how far to reduce the page size when Notion cannot make a page; the fields of the
             runtime's `PageSizeReduction`, which it accepts from its own retriever only.
         failure_when_empty: a sentence to fail with where a listing holds nothing at all.
     """
 
+    workers: str = "2"
     cursor: Optional[Cursor] = None
     partition_router: Optional[PartitionRouter] = None
     smaller_pages: Optional[Mapping[str, Any]] = None
@@ -250,11 +284,39 @@ class NotionRetriever(SimpleRetriever):
             response, f"Stream '{self.name}' request", "Reads one page of records", self.name
         )
         logging.getLogger(f"airbyte.HttpRequester.{self.name}").addFilter(_without_signatures)
+        workers = InterpolatedString.create(self.workers, parameters=parameters or {})
+        self.connection.most_at_once = workers.eval(self.config)
+        session = self.session
+        session.mount("https://", RateLimitedAdapter(lambda: self.connection))
+        # Proxies and certificates of the environment: looked up once, and not for each request.
+        environment = session.merge_environment_settings(
+            "https://api.notion.com", {}, None, None, None
+        )
+        session.proxies, session.verify = environment["proxies"], environment["verify"]
+        session.trust_env = False
         self.left_out = LeftOut(self.name)
         if isinstance(self.cursor, ConcurrentPerPartitionCursor):
             PartitionsCursor.take_over(self.cursor, at_the_end=self.left_out.summarise)
             if isinstance(self.partition_router, PageRouter):
                 self.partition_router.resume(self.cursor.state.get("parent_state"))
+
+    @property
+    def session(self) -> Any:
+        """The `requests.Session` of the requester, which the runtime keeps to itself."""
+        return self.requester._http_client._session  # type: ignore[attr-defined]
+
+    @property
+    def connection(self) -> "Connection":
+        return self.requester.get_authenticator().connection  # type: ignore[attr-defined]
+
+    def read_records(
+        self, records_schema: Mapping[str, Any], stream_slice: Optional[StreamSlice] = None
+    ) -> Iterable[StreamData]:
+        try:
+            yield from super().read_records(records_schema, stream_slice)
+        finally:
+            if isinstance(self.cursor, PartitionsCursor):
+                self.cursor.one_was_read()
 
     def _read_pages(
         self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
@@ -276,13 +338,14 @@ class NotionRetriever(SimpleRetriever):
         page_size_override: Optional[int] = None,
         stream_slice: Optional[StreamSlice] = None,
     ) -> Optional[Mapping[str, Any]]:
-        token = super()._next_page_token(
+        body = _body_of(response)
+        if not body.get("has_more"):  # as the paginator would find, after parsing the body again
+            return None
+        if stream_slice is not None:
+            stream_slice.extra_fields["listing"].go_on(body, last_page_token_value)
+        return super()._next_page_token(
             response, last_page_size, last_record, last_page_token_value, page_size_override
         )
-        body = response.json()
-        if stream_slice is not None and body.get("has_more"):
-            stream_slice.extra_fields["listing"].go_on(body, last_page_token_value)
-        return token
 
     def _fetch_next_page(
         self,
@@ -304,7 +367,7 @@ class NotionRetriever(SimpleRetriever):
             raise
         if response is not None and not response.ok:  # what the error handler ignores
             where = {**stream_slice.partition, **stream_slice.extra_fields}
-            body = response.json()
+            body = _body_of(response)
             self.left_out.warn(
                 ", ".join(f"{key} {where[key]}" for key in _PLACES if key in where),
                 self.REASONS.get(body["code"], body["code"]),
@@ -331,12 +394,11 @@ class SearchRetriever(NotionRetriever):
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
-        session = self.requester._http_client._session  # type: ignore[attr-defined]
-        if hasattr(session, "cache"):  # the Connector Builder goes without
-            session.settings.allowable_methods = ("POST",)
-            session.settings.filter_fn = self._is_a_listing
+        if hasattr(self.session, "cache"):  # the Connector Builder goes without
+            self.session.settings.allowable_methods = ("POST",)
+            self.session.settings.filter_fn = self._is_a_listing
             # A listing that starts over would find the invalid cursor in the cache.
-            self.pagination_tracker_factory = lambda: Restarts(self.name, session.cache.clear)
+            self.pagination_tracker_factory = lambda: Restarts(self.name, self.session.cache.clear)
 
     @staticmethod
     def _is_a_listing(response: Any) -> bool:
@@ -351,7 +413,7 @@ class SearchRetriever(NotionRetriever):
         next_page_token: Optional[Mapping[str, Any]] = None,
         page_size_override: Optional[int] = None,
     ) -> Any:
-        with self.requester.get_authenticator().connection.listing:  # type: ignore[attr-defined]
+        with self.connection.listing:
             return super()._fetch_next_page(stream_slice, next_page_token, page_size_override)
 
     def _read_pages(
@@ -385,51 +447,101 @@ class BlockTreeRetriever(NotionRetriever):
     # The Connector Builder, where somebody waits for a sample, limits the pages of a listing alone.
     LISTINGS_IN_A_TEST_READ: ClassVar[int] = 20
 
+    # Listings that may be begun before the walk gets to them, on each level. One page with thousands
+    # of nested blocks would otherwise keep a single worker busy, for the order is that of the document.
+    LISTINGS_AHEAD: ClassVar[int] = 20
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        super().__post_init__(parameters)
+        self._ahead = ThreadPoolExecutor(self.connection.most_at_once, "ahead")
+
     def _read_pages(
         self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
     ) -> Iterable[Record]:
         page_id = stream_slice.partition["page_id"]
         page_last_edited_time = stream_slice.extra_fields["last_edited_time"]
+        connection = self.connection
+        is_test_read = isinstance(self.paginator, PaginatorTestReadDecorator)
         walked = {page_id}
-        levels = [self._children(records_generator_fn, stream_slice, page_id)]
-        while levels:
-            sequence_number, record = next(levels[-1], (None, None))
-            if record is None:
-                levels.pop()
-                continue
-            block: Any = record.data
-            if block["type"] in self.NOT_RECORDS:
-                continue
-            block["parent"] = {**(block.get("parent") or {}), "sequence_number": sequence_number}
-            block["page_id"] = page_id
-            block["page_last_edited_time"] = page_last_edited_time
-            block["depth"] = len(levels) - 1
-            yield record
-            if not block.get("has_children") or block["type"] == "unsupported":
-                continue
-            original = self._original_of_synced_copy(block)
-            if original:
-                if original not in walked:
-                    next(self._children(records_generator_fn, stream_slice, original), None)
-            elif block["id"] in walked:
-                self.left_out.warn(
-                    f"page_id {page_id}, children of block_id {block['id']}",
-                    "read already",
-                    "the block contains itself.",
-                )
-            else:
-                walked.add(block["id"])
-                levels.append(self._children(records_generator_fn, stream_slice, block["id"]))
-            if isinstance(self.paginator, PaginatorTestReadDecorator) and (
-                len(walked) >= self.LISTINGS_IN_A_TEST_READ
-            ):
-                return
+        begun: dict[str, tuple[Siblings, Future[Optional[tuple[int, Record]]]]] = {}
 
-    def _children(
-        self, records_generator_fn: RecordsOfResponse, page_slice: StreamSlice, block_id: str
-    ) -> Iterator[tuple[int, Record]]:
-        listing = _with_extra(page_slice, block_id=block_id)
-        return enumerate(super()._read_pages(records_generator_fn, listing))
+        def children_of(block_id: str) -> Siblings:
+            listing = _with_extra(stream_slice, block_id=block_id)
+            return enumerate(
+                super(BlockTreeRetriever, self)._read_pages(records_generator_fn, listing)
+            )
+
+        def begin(block: Any) -> None:
+            if not connection.has_room or block["id"] in begun or block["id"] in walked:
+                return
+            if self._has_listing(block):
+                children = children_of(block["id"])
+                begun[block["id"]] = children, self._ahead.submit(next, children, None)
+
+        def looking_ahead(siblings: Siblings) -> Siblings:
+            nearest: deque[tuple[int, Record]] = deque()
+            for place, record in siblings:
+                nearest.append((place, record))
+                for _, each in nearest:
+                    begin(each.data)
+                if len(nearest) > self.LISTINGS_AHEAD:
+                    yield nearest.popleft()
+            yield from nearest
+
+        def level_below(block_id: str) -> Siblings:
+            children, first = begun.pop(block_id, (None, None))
+            if children is None or first is None:
+                children = children_of(block_id)
+            elif child := first.result():
+                children = chain([child], children)
+            return children if is_test_read else looking_ahead(children)
+
+        levels = [level_below(page_id)]
+        try:
+            while levels:
+                sequence_number, record = next(levels[-1], (None, None))
+                if record is None:
+                    levels.pop()
+                    continue
+                block: Any = record.data
+                if block["type"] in self.NOT_RECORDS:
+                    continue
+                block["parent"] = {
+                    **(block.get("parent") or {}),
+                    "sequence_number": sequence_number,
+                }
+                block["page_id"] = page_id
+                block["page_last_edited_time"] = page_last_edited_time
+                block["depth"] = len(levels) - 1
+                yield record
+                original = self._original_of_synced_copy(block)
+                if original:
+                    if original not in walked:
+                        next(children_of(original), None)
+                elif not self._has_listing(block):
+                    continue
+                elif block["id"] in walked:
+                    self.left_out.warn(
+                        f"page_id {page_id}, children of block_id {block['id']}",
+                        "read already",
+                        "the block contains itself.",
+                    )
+                else:
+                    walked.add(block["id"])
+                    levels.append(level_below(block["id"]))
+                if is_test_read and len(walked) >= self.LISTINGS_IN_A_TEST_READ:
+                    return
+        finally:
+            for _, first in begun.values():
+                first.cancel()
+
+    def _has_listing(self, block: Mapping[str, Any]) -> bool:
+        """Whether a block's children are listed under its own id."""
+        return (
+            block.get("has_children", False)
+            and block["type"] not in {"unsupported", *self.NOT_RECORDS}
+            and not self._original_of_synced_copy(block)
+        )
 
     @staticmethod
     def _original_of_synced_copy(block: Mapping[str, Any]) -> Optional[str]:
@@ -439,7 +551,7 @@ class BlockTreeRetriever(NotionRetriever):
         404 (https://github.com/openclaw/notcrawl/issues/37), so the original is asked for once: if it
         is out of reach, that is worth a warning.
         """
-        if block["type"] != "synced_block":
+        if block["type"] != "synced_block" or not block.get("has_children"):
             return None
         return ((block["synced_block"] or {}).get("synced_from") or {}).get("block_id")
 
@@ -498,15 +610,14 @@ class PageRouter(SubstreamPartitionRouter):
             else ("", "")
         )
         versions: dict[str, str] = {}  # a listing may show an older and a newer one of a page
-        for page in super().stream_slices():
-            page_id, last_edited_time = (
-                page.partition["page_id"],
-                page.extra_fields["last_edited_time"],
-            )
-            versions[page_id] = max(last_edited_time, versions.get(page_id, ""))
+        for partition in self.parent_stream_configs[0].stream.generate_partitions():
+            for page in partition.read():
+                last_edited_time = intern(page["last_edited_time"])  # many share a minute
+                versions[page["id"]] = max(last_edited_time, versions.get(page["id"], ""))
         listed = sorted(
             (last_edited_time, page_id) for page_id, last_edited_time in versions.items()
         )
+        del versions
         pages = [page for page in listed if page > reached and walked.get(page[1], "") < page[0]]
         newest = before.get("newest") or (listed[-1][0] if listed else "")
         for last_edited_time, page_id in pages:
@@ -526,17 +637,20 @@ class PageRouter(SubstreamPartitionRouter):
         elif newest:
             self._state = {
                 "last_edited_time": newest,
-                "walked": self._settled(
-                    listed, newest, walked.keys() | {page[1] for page in pages}
-                ),
+                "walked": self._settled(listed, newest, walked, pages),
             }
 
     def _settled(
-        self, listed: list[tuple[str, str]], newest: str, walked: set[str]
+        self,
+        listed: list[tuple[str, str]],
+        newest: str,
+        walked_before: Mapping[str, str],
+        walked_now: list[tuple[str, str]],
     ) -> Mapping[str, str]:
         """The walked pages that the next listing shows again, and that nobody need walk again."""
         shown_again = _in_notions_format(ab_datetime_parse(newest) - self.UNSETTLED)
-        settled = min(newest, _in_notions_format(ab_datetime_parse(self.began) - self.UNSETTLED))
+        settled = _in_notions_format(ab_datetime_parse(self.began) - self.UNSETTLED)
+        walked = walked_before.keys() | {page[1] for page in walked_now if page[0] >= shown_again}
         pages = [
             (page_id, last_edited_time)
             for last_edited_time, page_id in listed
@@ -556,8 +670,13 @@ class PartitionsCursor(ConcurrentPerPartitionCursor):
     """
 
     SECONDS_BETWEEN_STATES = 10
+    MOST_WAITING = 200
 
     at_the_end: Callable[[], None]
+    _room: Condition
+    _waiting = 0
+    _of_partitions: Optional[ConcurrentCursor] = None
+    _latest = ""
 
     @classmethod
     def take_over(
@@ -565,7 +684,29 @@ class PartitionsCursor(ConcurrentPerPartitionCursor):
     ) -> None:
         """Turn the runtime's cursor into this one."""
         cursor.__class__ = cls
-        vars(cursor)["at_the_end"] = at_the_end
+        vars(cursor).update(at_the_end=at_the_end, _room=Condition())
+
+    def stream_slices(self) -> Iterable[StreamSlice]:
+        """The runtime lets up to 20,000 partitions wait, 3 KB each; a few keep its workers as busy."""
+        for stream_slice in super().stream_slices():
+            with self._room:
+                self._waiting += 1
+                if self._waiting == self.MOST_WAITING:
+                    self._room.wait_for(lambda: self._waiting <= self.MOST_WAITING // 2)
+            yield stream_slice
+
+    def one_was_read(self) -> None:
+        """Make room for a partition: one was read, or failed."""
+        with self._room:
+            self._waiting -= 1
+            if self._waiting == self.MOST_WAITING // 2:
+                self._room.notify()
+
+    def _create_cursor(self, *args: Any, **kwargs: Any) -> ConcurrentCursor:
+        """All partitions begin with the same state, so they share a cursor, which takes time to make."""
+        if not self._of_partitions:
+            self._of_partitions = super()._create_cursor(*args, **kwargs)
+        return self._of_partitions
 
     def _ensure_partition_limit(self) -> None:
         """One global cursor is the state here, so the cursors of single partitions serve nobody."""
@@ -578,6 +719,13 @@ class PartitionsCursor(ConcurrentPerPartitionCursor):
         now = time.time()
         soon = now - self._last_emission_time < self.SECONDS_BETWEEN_STATES
         return None if soon or not self._parent_state else now
+
+    def observe(self, record: Record) -> None:
+        """Only a time later than all before moves the state, and to parse a time takes long."""
+        last_edited_time = record.get("last_edited_time") or ""
+        if last_edited_time > self._latest:
+            self._latest = last_edited_time
+            super().observe(record)
 
     def _update_global_cursor(self, value: Any) -> None:
         """No state beyond the walk's beginning: what was written later may be on a page walked earlier."""
@@ -694,12 +842,16 @@ class PublishedStateMigration(StateMigration):
 class Connection:
     """What all requests with one token share, whichever stream makes them.
 
-    The rate limit's gate: when Notion asks to wait, every request with the token waits. Notion counts
-    requests for a connection in fixed windows of a minute, and for a workspace over all its
-    connections, where a wait may take many minutes:
+    The rate limit. Notion counts requests for a connection in fixed windows of a minute, 180 or 600 by
+    plan, and for a workspace over all its connections, where a wait may take many minutes:
     https://developers.notion.com/reference/request-limits
+    When it asks to wait, every request with the token waits. How many requests a window holds is learned
+    from it: so many are sent freely in the next one, and what goes beyond them tries one at a time, then
+    as many at once as the window has answered beyond them. So a window that is used up costs one
+    refusal, whichever the plan and however many workers there are.
 
     Attributes:
+        most_at_once: how many requests may be under way at once: the number of workers.
         listing: held while a search is under way. Streams that run at the same time list the same
             pages; each asks for what is not in the runtime's cache yet, and the others find it there.
     """
@@ -707,37 +859,119 @@ class Connection:
     _by_token: ClassVar[MutableMapping[str, "Connection"]] = WeakValueDictionary()
     _lock = Lock()
 
+    SECONDS_IN_A_WINDOW = 60.0
+    SMALLEST_LIMIT = 180
     SECONDS_WITHOUT_ADVICE = 10.0
 
     def __init__(self) -> None:
+        self.most_at_once = 1
         self.listing = Lock()
+        self._turns = Condition()
+        self._under_way = 0
         self._opens_at = 0.0
+        self._window_ends = 0.0
+        self._known_limit = self.SMALLEST_LIMIT
+        self._limit_met = False
+        self._answered = 0  # in this window
+        self._closed = False
+        self._answered_since_opened: float = inf
 
     @classmethod
     def of(cls, token: str) -> "Connection":
         with cls._lock:
             return cls._by_token.setdefault(token, cls())
 
-    def close(self, response: Any) -> None:
-        """Let everybody wait as long as an answer 429 or 529 says."""
+    @property
+    def has_room(self) -> bool:
+        """Whether some worker has nothing under way."""
+        return self._under_way < self.most_at_once
+
+    def take_turn(self) -> None:
+        """Return when a request may be sent; says each minute that it may not. `end_turn` has to follow."""
+        while True:
+            with self._turns:
+                now = time.monotonic()
+                seconds = self._opens_at - now
+                if seconds <= 0:
+                    if self._closed:
+                        self._closed = False
+                        self._answered_since_opened = 0
+                    if now >= self._window_ends:
+                        self._begin_window(now)
+                    if self._under_way < min(self._at_once(), self.most_at_once):
+                        self._under_way += 1
+                        return
+                    self._turns.wait()  # somebody is under way, and will notify
+            if seconds > 60:
+                LOGGER.info(f"Still waiting for Notion's rate limit, {seconds:.0f} seconds.")
+            if seconds > 0:
+                time.sleep(min(seconds, 60))
+
+    def end_turn(self, response: Any) -> None:
+        """Note the answer to a request, or None where there is none, and let the next one go."""
+        with self._turns:
+            self._under_way -= 1
+            if response is None:
+                pass
+            elif response.status_code in (429, 529):
+                self._close(response)
+            else:
+                self._answered += 1
+                self._answered_since_opened += 1
+            self._turns.notify_all()
+
+    def _at_once(self) -> float:
+        """How many requests may be under way now: few where the next refusal is near."""
+        if self._answered + self._under_way >= self._known_limit:
+            return 1 + max(0, self._answered - self._known_limit)
+        return 1 + self._answered_since_opened
+
+    def _begin_window(self, now: float) -> None:
+        if self._limit_met:
+            self._known_limit = max(1, self._answered)
+        else:
+            self._known_limit = max(self._known_limit, self._answered)
+        self._limit_met = False
+        self._answered = 0
+        self._window_ends = now + self.SECONDS_IN_A_WINDOW
+
+    def _close(self, response: Any) -> None:
         try:
             seconds = float(response.headers["Retry-After"])
         except (KeyError, ValueError):
             seconds = self.SECONDS_WITHOUT_ADVICE
-        with self._lock:
-            opens_at = time.monotonic() + seconds
-            if opens_at > self._opens_at + 1:
-                LOGGER.info(
-                    f"Notion asks to slow down: all requests wait for {seconds:.0f} seconds."
-                )
-            self._opens_at = max(self._opens_at, opens_at)
+        opens_at = time.monotonic() + seconds
+        if opens_at > self._opens_at + 1:
+            LOGGER.info(f"Notion asks to slow down: all requests wait for {seconds:.0f} seconds.")
+        self._opens_at = max(self._opens_at, opens_at)
+        self._closed = True
+        # Other limits, as that of the workspace, say nothing about the connection's window.
+        if "public_api_request_rate_limit" in response.text:
+            self._limit_met = True
+            self._window_ends = self._opens_at
 
-    def wait(self) -> None:
-        """Return when the gate is open; says each minute that it is not."""
-        while (seconds := self._opens_at - time.monotonic()) > 0:
-            if seconds > 60:
-                LOGGER.info(f"Still waiting for Notion's rate limit, {seconds:.0f} seconds.")
-            time.sleep(min(seconds, 60))
+
+class RateLimitedAdapter(TcpKeepaliveHTTPAdapter):
+    """Sends a request when it has its turn, and again while Notion asks to slow down.
+
+    The runtime could wait too, but it would count each wait as a retry, stop after ten minutes, and let
+    the other workers run on.
+    """
+
+    def __init__(self, connection: Callable[[], Connection]) -> None:
+        super().__init__(pool_maxsize=20)  # as many as there may be workers
+        self._connection = connection
+
+    def send(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        while True:
+            connection, response = self._connection(), None
+            connection.take_turn()
+            try:
+                response = super().send(request, *args, **kwargs)
+            finally:
+                connection.end_turn(response)
+            if response.status_code not in (429, 529) or "request_blocked" in response.text:
+                return response
 
 
 @dataclass
@@ -748,9 +982,6 @@ class NotionAuthenticator(DeclarativeSingleUseRefreshTokenOauth2Authenticator):
     a refresh token that is the end, with a sentence. A refresh token works once: the new pair goes back
     to the platform as a CONNECTOR_CONFIG message.
     https://developers.notion.com/reference/refresh-a-token
-
-    It also waits out the rate limit, which belongs to the token. The runtime could wait too, but it
-    would count each wait as a retry, stop after ten minutes, and let the other workers run on.
 
     Attributes:
         config: the source's configuration.
@@ -789,26 +1020,10 @@ class NotionAuthenticator(DeclarativeSingleUseRefreshTokenOauth2Authenticator):
             refresh_token_error_values=("invalid_grant",),
         )
 
-    @property
+    @cached_property
     def connection(self) -> Connection:
-        """What this token's requests share; kept here, for nobody else holds it."""
-        self._connection = Connection.of(self.access_token)
-        return self._connection
-
-    def __call__(self, request: Any) -> Any:
-        self.connection.wait()
-        if self._send_again not in request.hooks["response"]:
-            request.register_hook("response", self._send_again)
-        return super().__call__(request)
-
-    def _send_again(self, response: Any, **how_it_was_sent: Any) -> Any:
-        """Answer a 429 or 529 with the answer to the same request, sent when the gate is open."""
-        while response.status_code in (429, 529) and "request_blocked" not in response.text:
-            self.connection.close(response)
-            response.close()
-            self.connection.wait()
-            response = response.connection.send(response.request, **how_it_was_sent)
-        return response
+        """What this token's requests share; also after a refresh, which gives all streams the new token."""
+        return Connection.of(self.access_token)
 
     def token_has_expired(self) -> bool:
         if not self.access_token:

@@ -69,19 +69,16 @@ class SmallWorkspace(Workspace):
     def edit(self) -> dict[str, list[str]]:
         """Change a block and add a comment on the page edited first; gives what an incremental read delivers.
 
-        That is more than what changed: what was the newest before comes once more, for it may have
-        changed again within the same minute; and blocks and comments come with their page.
+        That is more than what changed: what was the newest before comes once more, and blocks and
+        comments come with their page.
         """
         self.edit_block(self.paragraph, "Changed", march(25))
         self.add_comment(self.home, "Seen?", march(26))
-        pages = [self.home, self.newest]
         return truth(self) | {
-            "pages": sorted(pages),
+            "pages": sorted([self.home, self.newest]),
             "data_sources": self.data_source_ids()[1:],
             "databases": self.database_ids()[1:],
-            "blocks": sorted(
-                placed.block["id"] for page in pages for placed in self.blocks_of(page)
-            ),
+            "blocks": sorted(placed.block["id"] for placed in self.blocks_of(self.home)),
             "comments": [each for each in truth(self)["comments"] if each != self.settled_comment],
         }
 

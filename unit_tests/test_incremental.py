@@ -116,9 +116,9 @@ def test_pages_are_walked_from_the_oldest_up_so_that_any_state_is_true(
     states = [state["parent_state"]["pages"] for _, state in result.states]
     reached = [state["last_edited_time"] for state in states]
     assert reached == sorted(reached)
-    assert len(set(reached)) > 5
+    assert len(set(reached)) > 3
     assert {state["newest"] for state in states if "newest" in state} == {march(10)}
-    assert states[-1] == {"last_edited_time": march(10), "walked": {}}
+    assert states[-1] == {"last_edited_time": march(10), "walked": {pages[9]: march(10)}}
     places = [walked(api).index(page) for page in pages]
     assert sum(places[:5]) < sum(places[5:])
 
@@ -145,9 +145,11 @@ def test_a_page_edited_in_the_minute_of_the_state_is_walked_again(
     workspace: Workspace, api: StandIn
 ) -> None:
     pages = ten_pages(workspace)
+    now = datetime.now(timezone.utc).isoformat()
+    workspace.edit_page(pages[9], now)
     first = sync("blocks")
     added = workspace.add_block(pages[9], text="Written in the same minute, after the sync")
-    twin = workspace.add_page(title="Made in the same minute", last_edited_time=march(10))
+    twin = workspace.add_page(title="Made in the same minute", last_edited_time=now)
     block = workspace.add_block(twin, text="Text")
 
     second = sync("blocks", state=first.state)
@@ -159,15 +161,14 @@ def test_a_page_edited_in_the_minute_of_the_state_is_walked_again(
 def test_pages_of_the_lookback_window_are_not_walked_again_when_they_have_settled(
     workspace: Workspace, api: StandIn
 ) -> None:
-    pages = [
-        workspace.add_page(title=str(n), last_edited_time=march(1, f"12:{n:02}")) for n in range(20)
-    ]
+    for minute in range(20):
+        workspace.add_page(last_edited_time=march(1, f"12:{minute:02}"))
     first = sync("blocks")
     late = workspace.add_page(title="Late in the index", last_edited_time=march(1, "12:15"))
 
     sync("blocks", state=first.state)
 
-    assert same(walked(api)[20:], [late, pages[19]])
+    assert walked(api)[20:] == [late]
 
 
 def test_a_page_edited_just_before_its_walk_is_walked_again(

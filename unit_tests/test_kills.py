@@ -163,7 +163,11 @@ def test_killed_after_each_fifth_of_its_work_a_walk_costs_at_most_a_third_more()
     # At full speed, the runtime's output would lag many requests behind; no API answers so quickly.
     with StandIn(workspace, token=TOKEN, latency=0.08) as api:
         read = read_although_killed(
-            EVERY_PAGE_A_STATE, ["blocks", "comments"], api, lambda: undisturbed // 5
+            EVERY_PAGE_A_STATE,
+            ["blocks", "comments"],
+            api,
+            lambda: undisturbed // 5,
+            num_workers=4,  # what each worker has begun is lost, which ten make much of so few pages
         )
 
     assert read.kills >= 4

@@ -1,8 +1,10 @@
 """What happens on each answer that is not a plain success; each test is a row of that table."""
 
+from dataclasses import replace
+
 import pytest
 import requests
-from conftest import CONFIG, sync
+from conftest import CONFIG, environment, sync
 
 from local.stand_in import Answer, StandIn, error, on, rate_limited, times
 from local.workspace import Workspace
@@ -73,14 +75,85 @@ def test_429_lets_every_stream_with_the_same_token_wait_before_it_asks(naps: lis
         )
         for token in ("a-token", "a-token", "another-token")
     )
-    refusal = requests.Response()
-    refusal.headers["Retry-After"] = "60"
-    first.connection.close(refusal)
+    first.connection.take_turn()
+    first.connection.end_turn(refused(60))
 
-    other(requests.Request("GET", "https://api.notion.com/v1/users").prepare())
+    other.connection.take_turn()
     assert naps == []
-    second(requests.Request("GET", "https://api.notion.com/v1/users").prepare())
+    second.connection.take_turn()
     assert sum(naps) == pytest.approx(60, abs=1)
+
+
+def refused(seconds: int, reason: str = "public_api_request_rate_limit") -> requests.Response:
+    response = requests.Response()
+    response.status_code = 429
+    response.headers["Retry-After"] = str(seconds)
+    response._content = f'{{"additional_data": {{"rate_limit_reason": "{reason}"}}}}'.encode()
+    return response
+
+
+def answered() -> requests.Response:
+    response = requests.Response()
+    response.status_code = 200
+    return response
+
+
+def test_after_a_429_one_request_goes_first_and_each_answer_lets_one_more_go(
+    workspace: Workspace, pages: list[str], api: StandIn
+) -> None:
+    api.answer(times(1, on("GET", COMMENTS, rate_limited(1))))
+    api.answer(on("GET", COMMENTS, lambda request: replace(request.normal(), delay=0.3)))
+
+    sync("comments", num_workers=10)
+
+    (refused,) = (request.time for request in api.requests if request.status == 429)
+    first, *others = sorted(
+        request.time for request in api.requests if request.time > refused + 0.9
+    )
+    assert min(others) > first + 0.3
+    # Two in the next round, then four: three rounds that nobody else is part of.
+    assert sum(1 for time in others if time < min(others) + 0.3) == 2
+
+
+def test_the_size_of_a_window_is_learned_so_that_each_costs_one_429_at_most(
+    workspace: Workspace, pages: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(components.Connection, "SECONDS_IN_A_WINDOW", 2.0)
+    monkeypatch.setattr(components.Connection, "SMALLEST_LIMIT", 20)
+    with (
+        StandIn(workspace, CONFIG["credentials"]["token"], 50, window=2.0) as api,
+        environment(api.environment()),
+    ):
+        result = sync("comments", num_workers=10)
+
+    assert len(result.ids("comments")) == 3
+    windows = 5  # 250 pages, and 3 requests for their listing
+    assert 1 <= api.count("GET /v1/comments", 429) <= windows + 10
+
+
+def test_limits_of_other_kinds_say_nothing_about_what_a_window_holds(naps: list[float]) -> None:
+    connection = components.Connection()
+    connection.most_at_once = 20
+    for response in (answered(), refused(600, "public_api_space_request_rate_limit")):
+        connection.take_turn()
+        connection.end_turn(response)
+    for _ in range(9):  # one after the other, so that each answer lets one more go at once
+        connection.take_turn()
+        connection.end_turn(answered())
+
+    for _ in range(10):
+        connection.take_turn()
+
+    assert sum(naps) == pytest.approx(600, abs=1)
+
+
+def test_a_connection_that_breaks_gives_its_turn_back(
+    workspace: Workspace, pages: list[str], api: StandIn, naps: list[float]
+) -> None:
+    api.answer(times(30, on("GET", COMMENTS, Answer(drop=True))))
+    api.answer(times(1, on("GET", COMMENTS, rate_limited(1))))
+
+    assert len(sync("comments").ids("comments")) == 3
 
 
 def test_429_public_api_request_blocked_fails_at_once_and_says_so(
@@ -303,7 +376,7 @@ def test_a_search_that_never_ends_fails_the_stream_with_a_sentence(
     result = sync("pages")
 
     assert "does not end: 50 pages held nothing new" in result.errors["pages"]
-    assert api.count("POST /v1/search") == 51
+    assert api.count("POST /v1/search") == 52  # two that are new, and 50
 
 
 def test_a_listing_in_small_pages_or_of_old_records_is_no_endless_one(

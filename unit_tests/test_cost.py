@@ -1,0 +1,77 @@
+"""How many requests a sync makes, against the fewest that the API allows."""
+
+from math import ceil
+
+import pytest
+from conftest import State, environment, sync
+from test_properties import fewest_for_blocks
+
+from local.generated import generate
+from local.stand_in import StandIn
+from local.workspace import Workspace
+
+pytestmark = pytest.mark.usefixtures("prepared_manifest")
+
+CHILDREN, SEARCH, COMMENTS = "GET /v1/blocks/{id}/children", "POST /v1/search", "GET /v1/comments"
+
+
+def listings(workspace: Workspace, pages: list[str]) -> int:
+    """The fewest requests that give all blocks of the pages."""
+    return sum(fewest_for_blocks(workspace, page) for page in pages)
+
+
+def test_a_full_sync_of_pages_blocks_and_comments_makes_no_request_twice() -> None:
+    workspace = generate(pages=1000, children=5, comments=300)
+    pages = workspace.page_ids()
+    with StandIn(workspace) as api, environment(api.environment()):
+        result = sync("pages", "blocks", "comments", num_workers=10)
+
+    assert sorted(result.ids("pages")) == sorted(pages)
+    assert api.count(SEARCH) == ceil(len(pages) / 100)
+    assert api.count(CHILDREN) == listings(workspace, pages)
+    assert api.count(COMMENTS) == len(pages)
+    assert sum(api.counts.values()) == 10 + listings(workspace, pages) + 1000
+
+
+@pytest.mark.parametrize("number", [1000, 10_000])
+def test_an_incremental_sync_costs_the_listing_of_what_changed_and_the_trees_of_changed_pages(
+    number: int,
+) -> None:
+    workspace = generate(pages=number, children=2)
+    last = {page: workspace.find(page).last_edited_time for page in workspace.page_ids()}
+    newest = max(last.values())
+    last = dict(sorted(last.items(), key=lambda page: page[1])[-50:])
+    state: State = {
+        "pages": {"last_edited_time": newest},
+        "blocks": {
+            "use_global_cursor": True,
+            "state": {"last_edited_time": newest},
+            "lookback_window": 0,
+            "parent_state": {"pages": {"last_edited_time": newest, "walked": last}},
+        },
+    }
+    changed = [page for page in workspace.page_ids() if page not in last][:10]
+    for page in changed:
+        workspace.edit_page(page)
+    with StandIn(workspace) as api, environment(api.environment()):
+        result = sync("pages", "blocks", state=state, num_workers=10)
+
+    assert set(changed) <= set(result.ids("pages"))
+    assert sorted(result.ids("blocks")) == sorted(
+        placed.block["id"] for page in changed for placed in workspace.blocks_of(page)
+    )
+    assert api.count(SEARCH) == 1
+    fewest = 1 + listings(workspace, changed)
+    assert fewest <= sum(api.counts.values()) <= 1.1 * fewest
+
+
+def test_comments_cost_one_request_a_page_in_each_sync(workspace: Workspace, api: StandIn) -> None:
+    for number in range(150):
+        workspace.add_page(title=str(number))
+    state = sync("comments").state
+    before = dict(api.counts)
+
+    sync("comments", state=state)
+
+    assert api.count(COMMENTS) - before["GET", "/v1/comments", 200] == 150
+    assert api.count(SEARCH) - before["POST", "/v1/search", 200] == 2
