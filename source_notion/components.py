@@ -9,10 +9,12 @@ import json
 import logging
 import re
 import time
+import unicodedata
 from base64 import b64encode
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
@@ -21,6 +23,7 @@ from math import inf
 from sys import intern
 from threading import Condition, Lock
 from typing import Any, ClassVar, Optional
+from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
 from airbyte_cdk.models import FailureType
@@ -48,7 +51,12 @@ from airbyte_cdk.sources.declarative.retrievers.page_size_reducer import (
     PageSizeResetPolicy,
 )
 from airbyte_cdk.sources.declarative.retrievers.pagination_tracker import PaginationTracker
+from airbyte_cdk.sources.declarative.retrievers.request_window_splitting import (
+    RequestWindowSplitting,
+)
+from airbyte_cdk.sources.declarative.retrievers.retriever import Retriever
 from airbyte_cdk.sources.declarative.retrievers.simple_retriever import SimpleRetriever
+from airbyte_cdk.sources.declarative.schema import SchemaLoader
 from airbyte_cdk.sources.declarative.transformations import RecordTransformation
 from airbyte_cdk.sources.http_logger import format_http_message
 from airbyte_cdk.sources.streams.concurrent.cursor import ConcurrentCursor, Cursor
@@ -91,7 +99,7 @@ class NotionErrorHandler(DefaultErrorHandler):
 
     def interpret_response(self, response_or_exception: Any) -> ErrorResolution:
         if getattr(response_or_exception, "ok", False):
-            if self._is_whole(response_or_exception):
+            if self._is_whole(response_or_exception) and not _is_incomplete(response_or_exception):
                 return SUCCESS_RESOLUTION
             resolution = super().interpret_response(response_or_exception)
             if resolution is not SUCCESS_RESOLUTION:
@@ -122,6 +130,14 @@ class ResultsExtractor(RecordExtractor):
         yield from _body_of(response).get("results", [])
 
 
+def _is_incomplete(response: Any) -> bool:
+    """Whether Notion says that a listing ends before its end: it holds more than 10,000 results.
+
+    https://developers.notion.com/guides/data-apis/query-large-data-sources
+    """
+    return (_body_of(response).get("request_status") or {}).get("type") == "incomplete"
+
+
 def _body_of(response: Any) -> Any:
     """The JSON of a response; each call of its `json` would parse it anew."""
     if not hasattr(response, "body_as_json"):
@@ -150,6 +166,9 @@ class Listing:
 
     def is_new(self, record: Record) -> bool:
         """Whether this version of the record comes for the first time."""
+        if record.get("object") == "property_item":  # its id is that of the property
+            self._news = True
+            return True
         version = hash((record["id"], record.get("last_edited_time")))
         if version in self.emitted:
             return False
@@ -762,6 +781,506 @@ class DatabaseRouter(SubstreamPartitionRouter):
             )
 
 
+# ------------------------------------------------------------------------------------------ tables
+
+
+@dataclass
+class TableFinder(SearchRetriever):
+    """Finds the data sources that become tables; one record says all that a table's stream needs.
+
+    The shape is `{"table": name of the stream, "data_source_id", "property_definitions": JSON text}`.
+    As text, properties pass through the manifest untouched, whatever their names hold.
+
+    Attributes:
+        all_must_be_found: True to fail where a chosen database is not found, False to warn.
+    """
+
+    all_must_be_found: bool = False
+
+    def _read_pages(
+        self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
+    ) -> Iterable[Record]:
+        choice = self.config.get("databases") or {}
+        takes_all = choice.get("selection", "all") == "all"
+        chosen = {_id_in(link): link for link in choice.get("links", [])}
+        if not takes_all and not chosen:
+            return
+        found: set[str] = set()
+        tables: set[str] = set()
+        for data_source in super()._read_pages(records_generator_fn, stream_slice):
+            database_id = data_source["parent"].get("database_id") or ""
+            ids = {each.replace("-", "") for each in (data_source["id"], database_id)}
+            found |= ids
+            if data_source["id"] not in tables and (takes_all or ids & chosen.keys()):
+                tables.add(data_source["id"])
+                yield Record(
+                    {
+                        "table": stream_name_of(data_source),
+                        "data_source_id": data_source["id"],
+                        "property_definitions": json.dumps(data_source["properties"]),
+                    },
+                    self.name,
+                )
+        for link in (chosen[each] for each in chosen.keys() - found):
+            sentence = (
+                f"The database {link} is not among those that this connection sees. Open it in Notion, "
+                "choose ••• > Connections, add this connection, and test again; or take it off the list."
+            )
+            if self.all_must_be_found:
+                raise _bad_configuration(sentence)
+            LOGGER.warning(sentence)
+
+
+@dataclass
+class CheckRetriever(SearchRetriever):
+    """Reads one item of whatever is shared, for the connection check, and looks for the chosen databases.
+
+    Attributes:
+        tables: finds the data sources of the chosen databases.
+    """
+
+    tables: Optional[Retriever] = None
+
+    def _read_pages(
+        self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
+    ) -> Iterable[Record]:
+        if self.tables and (self.config.get("databases") or {}).get("links"):
+            deque(self.tables.read_records({}, stream_slice), maxlen=0)
+        yield from super()._read_pages(records_generator_fn, stream_slice)
+
+
+@dataclass
+class TableSchemaLoader(SchemaLoader):
+    """The schema of a table, made of the properties of its data source.
+
+    Attributes:
+        property_definitions: the data source's `properties`, as JSON text.
+    """
+
+    property_definitions: str
+
+    def get_json_schema(self) -> Mapping[str, Any]:
+        return table_schema_of(columns_of(json.loads(self.property_definitions)))
+
+
+@dataclass
+class TableRetriever(NotionRetriever):
+    """Reads the rows of a data source, complete and typed.
+
+    A page shows no more than 25 items of a relation, people, or mentions in a text:
+    https://developers.notion.com/reference/retrieve-a-page
+    Where a row is at that limit, the items are read one by one.
+
+    Attributes:
+        property_definitions: the data source's `properties`, as JSON text.
+        property_items: lists the items of one property of one page.
+        window_splitting: how far to split a query that holds too much for Notion; the fields of the
+            runtime's `RequestWindowSplitting`, which it accepts from its own retriever only.
+    """
+
+    property_definitions: str = "{}"
+    property_items: Optional[Retriever] = None
+    window_splitting: Optional[Mapping[str, Any]] = None
+
+    MOST_ITEMS_IN_A_PAGE: ClassVar[int] = 25
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        super().__post_init__(parameters)
+        self.columns = columns_of(json.loads(self.property_definitions))
+        if self.window_splitting and isinstance(self.cursor, ConcurrentCursor):
+            self.request_window_splitter = self.cursor.split_request_window
+            self.request_window_splitting = RequestWindowSplitting(
+                failure_message=self.window_splitting["failure_message"],
+                min_split_window=timedelta(seconds=self.window_splitting["min_split_seconds"]),
+            )
+
+    def _read_pages(
+        self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
+    ) -> Iterable[Record]:
+        lost: Counter[str] = Counter()
+        for page in super()._read_pages(records_generator_fn, stream_slice):
+            if page["object"] != "page":
+                continue  # wikis hold data sources among their pages
+            for value in page["properties"].values():
+                if self._is_cut_short(value):
+                    value[value["type"]] = self._all_items(page["id"], value)
+            row = row_of(
+                page.data, self.columns, lambda name, of: lost.update([f"'{name}' ({of})"])
+            )
+            yield Record(row, page.stream_name, page.associated_slice)
+        if lost:
+            LOGGER.warning(
+                f"Stream {self.name} has null in place of values that Notion did not compute, or that "
+                f"are not of their property's type: {', '.join(f'{n} of {of}' for of, n in lost.items())}."
+            )
+
+    def _is_cut_short(self, value: Mapping[str, Any]) -> bool:
+        items = value.get(value["type"])
+        if value["type"] == "relation":
+            return value.get("has_more", False)
+        if value["type"] == "people":
+            return len(items or []) >= self.MOST_ITEMS_IN_A_PAGE
+        if value["type"] in ("title", "rich_text"):
+            mentions = sum(1 for item in items or [] if item["type"] == "mention")
+            return mentions >= self.MOST_ITEMS_IN_A_PAGE
+        return False
+
+    def _all_items(self, page_id: str, value: Mapping[str, Any]) -> list[Any]:
+        where = {"page_id": page_id, "property_id": value["id"]}
+        items = self.property_items.read_records(  # type: ignore[union-attr]
+            {}, StreamSlice(partition={}, cursor_slice={}, extra_fields=where)
+        )
+        # None at all: left out with a warning, and what the page shows of them is better than nothing.
+        return [item[value["type"]] for item in items] or value[value["type"]]  # type: ignore[index]
+
+
+@dataclass(frozen=True)
+class ColumnType:
+    """One of the columns that a type of property gives.
+
+    Attributes:
+        schema: the JSON schema of the column.
+        read: makes the column's value of the API's, which is not null; may raise what is in `MALFORMED`.
+        suffix: what follows the property's name; empty for the first column of each type.
+    """
+
+    schema: Mapping[str, Any]
+    read: Callable[[Any], Any]
+    suffix: str = ""
+
+    def value_of(self, value: Any) -> Any:
+        """The column's value; raises one of `MALFORMED` where it would not fit the column."""
+        read = None if value is None else self.read(value)
+        if not _fits(read, self.schema):
+            raise ValueError("The value is not of the column's type.")
+        return read
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of one table.
+
+    Attributes:
+        name: its name in the table.
+        type: one of the columns that the type of its property gives.
+        property: the property, as the schema of its data source has it.
+    """
+
+    name: str
+    type: ColumnType
+    property: Mapping[str, Any]
+
+
+# What reading a value raises where it has not the shape that its type promises.
+MALFORMED = (AttributeError, LookupError, TypeError, ValueError)
+
+TEXT = {"type": ["null", "string"]}
+TEXTS = {"type": ["null", "array"], "items": TEXT}
+NUMBER = {"type": ["null", "number"]}
+BOOLEAN = {"type": ["null", "boolean"]}
+TIME = {"type": ["null", "string"], "format": "date-time"}
+# Whether a date has a time differs from row to row, and only text keeps both: as a `date-time`, each
+# `2026-01-05` would become null or midnight. Destinations go by the type and leave the `anyOf` alone.
+DATE_OR_TIME = {"type": ["null", "string"], "anyOf": [{"format": "date"}, {"format": "date-time"}]}
+
+_PYTHON_TYPES: Mapping[str, tuple[type, ...]] = {
+    "string": (str,),
+    "number": (int, float),
+    "integer": (int,),
+    "boolean": (bool,),
+    "array": (list,),
+}
+_DATE_AND_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}(:[0-9]{2}){2}(\.[0-9]+)?(Z|[+-][01][0-9]:[0-5][0-9])?)?"
+)
+
+
+def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
+    if value is None:
+        return True
+    kind = schema["type"] if isinstance(schema["type"], str) else schema["type"][1]
+    return type(value) in _PYTHON_TYPES[kind] and (
+        kind != "array" or all(_fits(item, schema["items"]) for item in value)
+    )
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _plain_text(rich_text: list[Any]) -> str:
+    return "".join(item["plain_text"] for item in rich_text)
+
+
+def _date_or_time(value: str) -> str:
+    if not _DATE_AND_TIME.fullmatch(value):
+        raise ValueError("This is no date.")
+    datetime.fromisoformat(value[:19])
+    return value
+
+
+def _time(value: str) -> str:
+    if "T" not in value:
+        raise ValueError("This is a date without a time.")
+    return _date_or_time(value)
+
+
+def _side(date: Optional[Mapping[str, Any]], side: str) -> Optional[str]:
+    return None if date is None or date[side] is None else _date_or_time(date[side])
+
+
+def _dates(date_in: Callable[[Any], Any], first_suffix: str = "") -> tuple[ColumnType, ...]:
+    """Two columns for the start and the end of the date that is somewhere in a value."""
+    return (
+        ColumnType(DATE_OR_TIME, lambda value: _side(date_in(value), "start"), first_suffix),
+        ColumnType(DATE_OR_TIME, lambda value: _side(date_in(value), "end"), "_end"),
+    )
+
+
+def _who(user: Mapping[str, Any]) -> str:
+    """The name of a user or a group; the id where Notion does not say the name."""
+    return user.get("name") or user["id"]
+
+
+def _picture(icon: Mapping[str, Any]) -> Any:
+    """An icon or a cover as text: the emoji, the name or the link."""
+    shown = icon[icon["type"]]
+    return shown if isinstance(shown, str) else shown.get("name") or shown["url"]
+
+
+def _unique_id(value: Mapping[str, Any]) -> Optional[str]:
+    prefix, number = value.get("prefix"), value["number"]
+    if number is None:
+        return None
+    return f"{prefix}-{number:d}" if prefix else f"{number:d}"
+
+
+def _texts(value: Mapping[str, Any]) -> list[Optional[str]]:
+    """What a formula or a rollup holds, as the texts of its elements."""
+    kind = value["type"]
+    held = value[kind]
+    if kind in ("unsupported", "incomplete"):
+        raise ValueError("Notion did not compute it.")
+    if kind == "array":
+        return [text for element in held for text in _texts(element)]
+    if held is None:
+        return [None]
+    if kind == "date":
+        return ["/".join(side for side in (held["start"], held["end"]) if side) or None]
+    if kind in PROPERTY_TYPES:
+        held = PROPERTY_TYPES[kind][0].read(held)
+    return [
+        item if item is None or isinstance(item, str) else _json(item).removesuffix(".0")
+        for item in (held if isinstance(held, list) else [held])
+    ]
+
+
+def _text(value: Mapping[str, Any]) -> Optional[str]:
+    texts = [text for text in _texts(value) if text is not None]
+    return ", ".join(texts) if texts else None
+
+
+_RICH_TEXT = (ColumnType(TEXT, _plain_text),)
+_STRING = (ColumnType(TEXT, _as_it_is),)
+_OPTION = (ColumnType(TEXT, lambda option: option["name"]),)
+_TIME = (ColumnType(TIME, _time),)
+_USER = (ColumnType(TEXT, _who), ColumnType(TEXT, lambda user: user["id"], "_id"))
+_COMPUTED = (ColumnType(TEXT, _text),)
+_NUMERIC_ROLLUP = (ColumnType(NUMBER, lambda rollup: rollup["number"]),)
+_NUMERIC_FUNCTIONS = (
+    *("count", "count_values", "count_per_group", "unique", "empty", "not_empty"),
+    *("checked", "unchecked", "percent_checked", "percent_unchecked"),
+    *("percent_empty", "percent_not_empty", "percent_per_group"),
+    *("sum", "average", "median", "min", "max", "range"),
+)
+_DATE_ROLLUP = _dates(lambda rollup: rollup["date"])
+_LIST_ROLLUP = (ColumnType(TEXTS, _texts),)
+_OF_ANY_TYPE = (ColumnType(TEXT, _json),)
+
+# https://developers.notion.com/reference/property-object
+PROPERTY_TYPES: Mapping[str, tuple[ColumnType, ...]] = {
+    "title": _RICH_TEXT,
+    "rich_text": _RICH_TEXT,
+    "url": _STRING,
+    "email": _STRING,
+    "phone_number": _STRING,
+    "number": (ColumnType(NUMBER, _as_it_is),),
+    "unique_id": (
+        ColumnType(TEXT, _unique_id),
+        ColumnType({"type": ["null", "integer"]}, lambda value: value["number"], "_number"),
+    ),
+    "checkbox": (ColumnType(BOOLEAN, _as_it_is),),
+    "select": _OPTION,
+    "status": _OPTION,
+    "multi_select": (ColumnType(TEXTS, lambda options: [option["name"] for option in options]),),
+    "date": _dates(_as_it_is),
+    "created_time": _TIME,
+    "last_edited_time": _TIME,
+    "created_by": _USER,
+    "last_edited_by": _USER,
+    "people": (
+        ColumnType(TEXTS, lambda users: [_who(user) for user in users]),
+        ColumnType(TEXTS, lambda users: [user["id"] for user in users], "_ids"),
+    ),
+    "relation": (ColumnType(TEXTS, lambda pages: [page["id"] for page in pages]),),
+    "files": (
+        ColumnType(TEXTS, lambda files: [file["name"] for file in files]),
+        ColumnType(TEXTS, lambda files: [file[file["type"]]["url"] for file in files], "_links"),
+    ),
+    "verification": (
+        ColumnType(TEXT, lambda value: value["state"]),
+        ColumnType(TEXT, lambda value: value["verified_by"] and _who(value["verified_by"]), "_by"),
+        ColumnType(TEXT, lambda value: (value["verified_by"] or {}).get("id"), "_by_id"),
+        *_dates(lambda value: value["date"], first_suffix="_start"),
+    ),
+    "place": (
+        ColumnType(TEXT, lambda place: place.get("name") or place.get("address")),
+        ColumnType(TEXT, lambda place: place.get("address"), "_address"),
+        ColumnType(NUMBER, lambda place: place["lat"], "_lat"),
+        ColumnType(NUMBER, lambda place: place["lon"], "_lon"),
+    ),
+    "button": _OF_ANY_TYPE,
+    # The schema of a formula holds its expression, but not the type of its results.
+    "formula": _COMPUTED,
+    # The function of a rollup says the type of its results; a function that is not here may give any.
+    "rollup": _COMPUTED,
+    "rollup earliest_date": _DATE_ROLLUP,
+    "rollup latest_date": _DATE_ROLLUP,
+    "rollup date_range": _DATE_ROLLUP,
+    "rollup show_original": _LIST_ROLLUP,
+    "rollup show_unique": _LIST_ROLLUP,
+    **{f"rollup {function}": _NUMERIC_ROLLUP for function in _NUMERIC_FUNCTIONS},
+}
+
+# What a row has beside its properties, under the API's names.
+ROW_FIELDS: Mapping[str, ColumnType] = {
+    "id": ColumnType({"type": "string"}, _as_it_is),
+    "created_time": ColumnType({"type": "string", "format": "date-time"}, _as_it_is),
+    "last_edited_time": ColumnType({"type": "string", "format": "date-time"}, _as_it_is),
+    "created_by": ColumnType(TEXT, lambda user: user["id"]),
+    "last_edited_by": ColumnType(TEXT, lambda user: user["id"]),
+    "url": ColumnType(TEXT, _as_it_is),
+    "public_url": ColumnType(TEXT, _as_it_is),
+    "in_trash": ColumnType(BOOLEAN, _as_it_is),
+    "is_archived": ColumnType(BOOLEAN, _as_it_is),
+    "is_locked": ColumnType(BOOLEAN, _as_it_is),
+    "icon": ColumnType(TEXT, _picture),
+    "cover": ColumnType(TEXT, _picture),
+}
+
+
+def columns_of(properties: Mapping[str, Mapping[str, Any]]) -> list[Column]:
+    """The columns of a data source's `properties`, in their order.
+
+    A column has the name of its property. Where a warehouse would take it for another column, or find
+    neither letter nor digit in it, all columns of the property carry the property's id, and so does
+    every column that then collides with one of those.
+
+    Columns with an id collide with no other: after the name stand the hex digits of the id alone, then
+    the suffix, and neither a suffix nor a field of the row has a part of hex digits only.
+    """
+    with_id: set[str] = set()
+    while True:
+        columns = [
+            column
+            for each in properties.values()
+            for column in _columns(each, each["id"] in with_id)
+        ]
+        uses = Counter([*ROW_FIELDS, *(_folded(column.name) for column in columns)])
+        colliding = {
+            column.property["id"]
+            for column in columns
+            if uses[_folded(column.name)] > 1 or not _folded(column.name).strip("_")
+        }
+        if colliding <= with_id:
+            return columns
+        with_id |= colliding
+
+
+def _columns(property: Mapping[str, Any], with_id: bool) -> Iterator[Column]:
+    function = (property.get("rollup") or {}).get("function")
+    types = (
+        PROPERTY_TYPES.get(f"rollup {function}")
+        or PROPERTY_TYPES.get(property["type"])
+        or _OF_ANY_TYPE
+    )
+    name = property["name"]
+    if with_id:
+        name += "_" + property["id"].encode(errors="surrogatepass").hex()
+    for column_type in types:
+        yield Column(name + column_type.suffix, column_type, property)
+
+
+def _folded(name: str) -> str:
+    """A name as plain as any warehouse makes it: what differs here differs in all of them."""
+    letters = (c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
+    return re.sub("[^a-z0-9]", "_", "".join(letters).lower())
+
+
+def stream_name_of(data_source: Mapping[str, Any]) -> str:
+    """The stream of a data source: its title to read, and its id to tell it from others."""
+    slug = re.sub("_+", "_", _folded(_plain_text(data_source["title"]))).strip("_") or "untitled"
+    if slug[0].isdigit():
+        slug = "t_" + slug
+    return f"{slug[:40].rstrip('_')}_{data_source['id'].replace('-', '')[-12:]}"
+
+
+def table_schema_of(columns: Sequence[Column]) -> dict[str, Any]:
+    """The JSON schema of the rows with these columns."""
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "type": "object",
+        "additionalProperties": True,
+        "properties": {
+            **{name: dict(column_type.schema) for name, column_type in ROW_FIELDS.items()},
+            **{
+                column.name: {
+                    **column.type.schema,
+                    "description": column.property.get("description")
+                    or f"Property of the type {column.property['type']}.",
+                }
+                for column in columns
+            },
+        },
+    }
+
+
+def row_of(
+    page: Mapping[str, Any], columns: Sequence[Column], on_lost: Callable[[str, str], None]
+) -> dict[str, Any]:
+    """The page as a row that fits the table's schema, whatever happened to its properties since.
+
+    Args:
+        page: the page, as Notion answered it.
+        columns: those of its data source.
+        on_lost: called with a property's name and type where one of its columns is null because
+            Notion did not compute the value, or because it is not of that type.
+    """
+    row: dict[str, Any] = dict.fromkeys(ROW_FIELDS)
+    for name, column_type in ROW_FIELDS.items():
+        with suppress(*MALFORMED):
+            row[name] = column_type.value_of(page.get(name))
+    values = {value["id"]: value for value in page["properties"].values()}
+    lost = {}
+    for column in columns:
+        property_type = column.property["type"]
+        row[column.name] = None
+        try:
+            if value := values.get(column.property["id"]):
+                if value["type"] != property_type:
+                    raise ValueError("The property's type was changed.")
+                row[column.name] = column.type.value_of(value[property_type])
+        except MALFORMED:
+            lost[column.property["id"]] = (column.property["name"], property_type)
+    for what in lost.values():
+        on_lost(*what)
+    return row
+
+
 # ------------------------------------------------------------------------------------------ shapes
 
 
@@ -1088,7 +1607,7 @@ def _without_signatures(entry: logging.LogRecord) -> bool:
 
 
 # What names a place in a warning.
-_PLACES = ("page_id", "block_id", "database_id")
+_PLACES = ("page_id", "block_id", "database_id", "property_id")
 
 
 def _with_extra(stream_slice: StreamSlice, **extra_fields: Any) -> StreamSlice:
@@ -1097,6 +1616,19 @@ def _with_extra(stream_slice: StreamSlice, **extra_fields: Any) -> StreamSlice:
         cursor_slice=stream_slice.cursor_slice,
         extra_fields={**stream_slice.extra_fields, **extra_fields},
     )
+
+
+def _id_in(link: str) -> str:
+    """The id at the end of a link, as copied from the browser, or of an id, without hyphens."""
+    found = re.search(
+        "[0-9a-f]{32}$", urlsplit(link.strip()).path.lower().replace("-", "").rstrip("/")
+    )
+    if not found:
+        raise _bad_configuration(
+            f"'{link}' is neither a link to a database nor its id. Open the database in Notion as a full "
+            "page, copy the link from the browser, and put it into this source's settings."
+        )
+    return found[0]
 
 
 def _bad_configuration(sentence: str) -> AirbyteTracedException:

@@ -17,6 +17,7 @@ from airbyte_cdk.models import (
     AirbyteStateMessage,
     AirbyteStateMessageSerializer,
     ConfiguredAirbyteCatalog,
+    ConfiguredAirbyteCatalogSerializer,
     SyncMode,
 )
 from airbyte_cdk.sources.declarative import concurrent_declarative_source
@@ -31,6 +32,7 @@ from airbyte_cdk.test.models import ExpectedOutcome
 from local.stand_in import StandIn
 from local.workspace import Workspace
 from source_notion import components
+from source_notion.run import config_of_a_read
 
 ROOT = Path(__file__).parents[1]
 MANIFEST = ROOT / "source_notion" / "manifest.yaml"
@@ -97,6 +99,7 @@ def sync(*streams: str, state: Optional[State] = None, debug: bool = False, **co
     """Sync streams in this process, with the runtime's own entry point; None leaves a setting out."""
     catalog, messages = catalog_of(*streams), state_messages(state)
     config = {key: value for key, value in {**CONFIG, **config}.items() if value is not None}
+    config = config_of_a_read(config, ConfiguredAirbyteCatalogSerializer.dump(catalog))
     source = YamlDeclarativeSource(str(MANIFEST), catalog=catalog, config=config, state=messages)
     output = entrypoint_wrapper.read(
         source,
