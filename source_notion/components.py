@@ -789,7 +789,8 @@ class TableFinder(SearchRetriever):
     """Finds the data sources that become tables; one record says all that a table's stream needs.
 
     The shape is `{"table": name of the stream, "data_source_id", "property_definitions": JSON text}`.
-    As text, properties pass through the manifest untouched, whatever their names hold.
+    As text, properties pass through the manifest untouched, whatever their names hold. With
+    `__without_tables` in the configuration, it finds none: the sync reads none.
 
     Attributes:
         all_must_be_found: True to fail where a chosen database is not found, False to warn.
@@ -803,7 +804,7 @@ class TableFinder(SearchRetriever):
         choice = self.config.get("databases") or {}
         takes_all = choice.get("selection", "all") == "all"
         chosen = {_id_in(link): link for link in choice.get("links", [])}
-        if not takes_all and not chosen:
+        if self.config.get("__without_tables") or not (takes_all or chosen):
             return
         found: set[str] = set()
         tables: set[str] = set()
@@ -1524,8 +1525,8 @@ class NotionAuthenticator(DeclarativeSingleUseRefreshTokenOauth2Authenticator):
         self._notion_version = notion_version
         auth_type = (config.get("credentials") or {}).get("auth_type", "none")
         super().__init__(
-            # Not for the platform to save: `checking`, which the check adds, and the manifest and the
-            # components, which the runtime may hold here and would search for the token on each
+            # Not for the platform to save: `checking`, which the check adds, and what begins with `__`:
+            # the manifest and the components, which the runtime may hold here and would search for the token on each
             # request. The nested credentials stay shared by all streams: each sees the newest pair.
             {
                 key: value

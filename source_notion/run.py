@@ -43,7 +43,7 @@ def config_of_a_read(config: dict[str, Any], catalog: dict[str, Any]) -> dict[st
     names = (each["stream"]["name"] for each in catalog["streams"])
     if any(re.search("_[0-9a-f]{12}$", name) for name in names):
         return config
-    return {**config, "databases": {"selection": "none"}}
+    return {**config, "__without_tables": True}
 
 
 def _read(path: Optional[str]) -> Any:
