@@ -620,7 +620,7 @@ def _plain_loop() -> str:
 
 def memory_section(other: Optional[Command], full: bool) -> Section:
     """Peak memory at a small and a large workspace."""
-    small, large = 1_000, 100_000 if full else 30_000
+    small, large = 1_000, 100_000
     say(f"memory: {small:,} and {large:,} pages")
 
     def peak(pages: int) -> float:
@@ -640,12 +640,6 @@ def memory_section(other: Optional[Command], full: bool) -> Section:
                 "The pages are listed before the first is read, and what is known of each is kept until then.",
             )
         ],
-        notes=[
-            f"Memory was measured with {large:,} pages, because 100,000 take longer than the ten minutes of the "
-            "normal version."
-        ]
-        if not full
-        else [],
     )
 
 
