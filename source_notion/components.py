@@ -455,8 +455,9 @@ class BlockTreeRetriever(NotionRetriever):
     """Walks all blocks of a page in document order: each block, then its children, then the next.
 
     The walk keeps one open listing for each level, so depth costs memory but no recursion. Each block
-    gains `page_id`, `page_last_edited_time`, `depth` (0 right under the page) and
-    `parent.sequence_number` (its place among all its siblings, from 0).
+    gains `page_id`, `page_last_edited_time`, `depth` (0 right under the page), `path` (the ids of the
+    page and of the blocks that hold it), `plain_text` (its own) and `parent.sequence_number` (its place
+    among all its siblings, from 0).
     """
 
     # Pages and databases have streams of their own; the children call of an ai_block is refused:
@@ -516,11 +517,13 @@ class BlockTreeRetriever(NotionRetriever):
             return children if is_test_read else looking_ahead(children)
 
         levels = [level_below(page_id)]
+        path = [page_id]
         try:
             while levels:
                 sequence_number, record = next(levels[-1], (None, None))
                 if record is None:
                     levels.pop()
+                    path.pop()
                     continue
                 block: Any = record.data
                 if block["type"] in self.NOT_RECORDS:
@@ -532,6 +535,8 @@ class BlockTreeRetriever(NotionRetriever):
                 block["page_id"] = page_id
                 block["page_last_edited_time"] = page_last_edited_time
                 block["depth"] = len(levels) - 1
+                block["path"] = path.copy()
+                block["plain_text"] = _text_of_block(block)
                 yield record
                 original = self._original_of_synced_copy(block)
                 if original:
@@ -548,6 +553,7 @@ class BlockTreeRetriever(NotionRetriever):
                 else:
                     walked.add(block["id"])
                     levels.append(level_below(block["id"]))
+                    path.append(block["id"])
                 if is_test_read and len(walked) >= self.LISTINGS_IN_A_TEST_READ:
                     return
         finally:
@@ -575,6 +581,109 @@ class BlockTreeRetriever(NotionRetriever):
         return ((block["synced_block"] or {}).get("synced_from") or {}).get("block_id")
 
 
+@dataclass
+class BlockCommentsRetriever(BlockTreeRetriever):
+    """Reads the comments on each block of a page, which takes a request for each block.
+
+    Attributes:
+        comments: lists the comments on one block.
+    """
+
+    comments: Optional[Retriever] = None
+
+    def _read_pages(
+        self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
+    ) -> Iterable[Record]:
+        for block in super()._read_pages(records_generator_fn, stream_slice):
+            on_block = _with_extra(stream_slice, block_id=block["id"])
+            for comment in self.comments.read_records({}, on_block):  # type: ignore[union-attr]
+                where = {"page_id": block["page_id"], "block_id": block["id"]}
+                yield Record({**comment, **where}, block.stream_name, block.associated_slice)  # type: ignore[dict-item]
+
+
+@dataclass
+class MarkdownRetriever(NotionRetriever):
+    """Reads a page as markdown, and what Notion cut off of it block by block.
+
+    Notion stops after some 20,000 blocks and names those it left out, with a tag in their place:
+    https://developers.notion.com/reference/retrieve-page-markdown
+    """
+
+    def _read_pages(
+        self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
+    ) -> Iterable[Record]:
+        page_id = stream_slice.partition["page_id"]
+
+        def markdown_of(block_id: str) -> Optional[Record]:
+            of_block = _with_extra(stream_slice, block_id=block_id)
+            return next(
+                iter(super(MarkdownRetriever, self)._read_pages(records_generator_fn, of_block)),
+                None,
+            )
+
+        page = markdown_of(page_id)
+        if page is None:
+            return
+        markdown, missing = page["markdown"], []
+        asked = {page_id}
+        unknown = deque(page.get("unknown_block_ids") or [])
+        while unknown:
+            block_id = unknown.popleft()
+            if block_id in asked:
+                continue
+            asked.add(block_id)
+            block = markdown_of(block_id)
+            if block is None or block_id in (block.get("unknown_block_ids") or []):
+                missing.append(block_id)
+                continue
+            markdown = _with_block(markdown, block_id, block["markdown"])
+            unknown.extend(block.get("unknown_block_ids") or [])
+        yield Record(
+            {
+                "id": page_id,
+                "last_edited_time": stream_slice.extra_fields["last_edited_time"],
+                "title": stream_slice.extra_fields["title"],
+                "markdown": markdown,
+                "plain_text": _without_marks(markdown),
+                "truncated": bool(missing),
+                "unknown_block_ids": missing,
+            },
+            page.stream_name,
+            page.associated_slice,
+        )
+
+
+def _with_block(markdown: str, block_id: str, of_block: str) -> str:
+    """The markdown with a block in place of the tag that stands for it, or at the end if there is none."""
+    tag = re.compile(rf"^(\t*)<unknown [^>]*{block_id.replace('-', '-?')}[^>]*>$", re.MULTILINE)
+    if not tag.search(markdown):
+        return f"{markdown}\n{of_block}"
+    return tag.sub(
+        lambda found: "\n".join(found[1] + line for line in of_block.split("\n")), markdown, count=1
+    )
+
+
+def _without_marks(markdown: str) -> str:
+    """The words of Notion's markdown: without tags, marks of lines, emphasis, and the targets of links."""
+    text = re.sub(r"<[^>\n]+>", "", markdown)
+    text = re.sub(r"!?\[([^\]\n]*)\]\([^)\n]*\)", r"\1", text)
+    text = re.sub(
+        r"^[ \t]*(#{1,6} |> |- \[[ x]\] |[-*] |[0-9]+\. |```.*$|---$)", "", text, flags=re.MULTILINE
+    )
+    text = re.sub(r"\*\*|~~|`|(?<![\w\\])\*(?=\S)|(?<=[^\s\\])\*(?!\w)", "", text)
+    text = re.sub(r"\\([^\w\s])", r"\1", text)
+    return re.sub(r"\n{2,}", "\n", "\n".join(line.strip() for line in text.split("\n"))).strip()
+
+
+def _text_of_block(block: Mapping[str, Any]) -> str:
+    """The text of a block itself: of its rich texts, table cells or expression, a line for each."""
+    content = block.get(block["type"]) or {}
+    lines = [content.get(part) for part in ("title", "rich_text", "expression", "caption")]
+    texts = [line if isinstance(line, str) else _plain_text(line) for line in lines if line]
+    cells = content.get("cells")
+    return "\n".join([*texts, "\t".join(_plain_text(cell) for cell in cells)] if cells else texts)
+
+
 # ------------------------------------------------------------------------------ partition routers
 
 
@@ -597,9 +706,11 @@ class PageRouter(SubstreamPartitionRouter):
 
     Attributes:
         only_changed_pages: True to walk the pages edited since the last walk, False to walk all.
+        with_titles: True to give each slice the `title` of its page, which takes memory.
     """
 
     only_changed_pages: bool = True
+    with_titles: bool = False
 
     # As long as the lookback window in the manifest.
     UNSETTLED = timedelta(minutes=10)
@@ -629,10 +740,13 @@ class PageRouter(SubstreamPartitionRouter):
             else ("", "")
         )
         versions: dict[str, str] = {}  # a listing may show an older and a newer one of a page
+        titles: dict[str, str] = {}
         for partition in self.parent_stream_configs[0].stream.generate_partitions():
             for page in partition.read():
                 last_edited_time = intern(page["last_edited_time"])  # many share a minute
                 versions[page["id"]] = max(last_edited_time, versions.get(page["id"], ""))
+                if self.with_titles:
+                    titles[page["id"]] = _title_of(page["properties"])
         listed = sorted(
             (last_edited_time, page_id) for page_id, last_edited_time in versions.items()
         )
@@ -649,7 +763,10 @@ class PageRouter(SubstreamPartitionRouter):
             yield StreamSlice(
                 partition={"page_id": page_id},
                 cursor_slice={},
-                extra_fields={"last_edited_time": last_edited_time},
+                extra_fields={
+                    "last_edited_time": last_edited_time,
+                    "title": titles.get(page_id),
+                },
             )
         if not self.only_changed_pages:
             self._state = {}
@@ -1608,7 +1725,13 @@ def _without_signatures(entry: logging.LogRecord) -> bool:
 
 
 # What names a place in a warning.
-_PLACES = ("page_id", "block_id", "database_id", "property_id")
+_PLACES = ("page_id", "block_id", "database_id", "property_id", "view_id")
+
+
+def _title_of(properties: Iterable[Mapping[str, Any]]) -> str:
+    """The title of a page, whose properties are an array already."""
+    titles = (each["value"] for each in properties if each["value"]["type"] == "title")
+    return "".join(_plain_text(title["title"]) for title in titles)
 
 
 def _with_extra(stream_slice: StreamSlice, **extra_fields: Any) -> StreamSlice:

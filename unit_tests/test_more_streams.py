@@ -1,0 +1,253 @@
+"""Markdown, comments on blocks, trash, emojis, uploads, views, and what makes blocks readable in SQL."""
+
+import pytest
+from conftest import sync
+
+from local.stand_in import Answer, StandIn, error, on
+from local.workspace import Workspace
+from source_notion import components
+
+pytestmark = pytest.mark.usefixtures("prepared_manifest")
+
+MARKDOWN = "GET /v1/pages/{id}/markdown"
+
+
+def markdown(text: str, *unknown: str) -> Answer:
+    return Answer(
+        body={
+            "object": "page_markdown",
+            "id": "any",
+            "markdown": text,
+            "truncated": bool(unknown),
+            "unknown_block_ids": list(unknown),
+        }
+    )
+
+
+def test_a_page_comes_as_markdown_and_plain_text_under_its_title(
+    workspace: Workspace, api: StandIn
+) -> None:
+    page = workspace.add_page(title="Menu", last_edited_time="2026-03-01T10:00:00.000Z")
+    workspace.add_block(page, "heading_1", "Soups")
+    toggle = workspace.add_block(page, "bulleted_list_item", "Leek")
+    workspace.add_block(toggle, text="with cream")
+
+    (record,) = sync("page_markdown").records["page_markdown"]
+
+    assert record == {
+        "id": page,
+        "last_edited_time": "2026-03-01T10:00:00.000Z",
+        "title": "Menu",
+        "markdown": "# Soups\n- Leek\n\twith cream",
+        "plain_text": "Soups\nLeek\nwith cream",
+        "truncated": False,
+        "unknown_block_ids": [],
+    }
+    assert api.count(MARKDOWN) == 1
+
+
+def test_a_second_sync_reads_the_markdown_of_changed_pages_only(
+    workspace: Workspace, api: StandIn
+) -> None:
+    pages = [
+        workspace.add_page(title=str(n), last_edited_time=f"2026-03-{n + 1:02}T10:00:00.000Z")
+        for n in range(30)
+    ]
+    first = sync("page_markdown")
+    assert api.count(MARKDOWN) == 30
+    workspace.edit_page(pages[3])
+
+    second = sync("page_markdown", state=first.state)
+
+    assert second.ids("page_markdown") == [pages[3]]
+    assert api.count(MARKDOWN) == 31
+
+
+def test_markdown_that_notion_cut_off_is_completed_block_by_block_in_its_place(
+    workspace: Workspace, api: StandIn
+) -> None:
+    page = workspace.add_page(title="Long")
+    blocks = [workspace.add_block(page, text=str(n)) for n in range(3)]
+    tags = [
+        f'<unknown url="https://app.notion.com/p/{b.replace("-", "")}" alt=""/>' for b in blocks
+    ]
+    path = "/v1/pages/{}/markdown"
+    api.answer(
+        on(
+            "GET",
+            path.format(page),
+            markdown(f"Begin\n\t{tags[0]}\nmiddle\n{tags[1]}", blocks[0], blocks[1]),
+        )
+    )
+    api.answer(on("GET", path.format(blocks[0]), markdown(f"First\n{tags[2]}", blocks[2])))
+    api.answer(on("GET", path.format(blocks[1]), error(404, "object_not_found", "Not shared.")))
+    api.answer(on("GET", path.format(blocks[2]), markdown("Last")))
+
+    result = sync("page_markdown")
+
+    (record,) = result.records["page_markdown"]
+    assert record["markdown"] == f"Begin\n\tFirst\n\tLast\nmiddle\n{tags[1]}"
+    assert record["truncated"] is True
+    assert record["unknown_block_ids"] == [blocks[1]]
+    assert api.count(MARKDOWN) == 4
+    assert any(page in warning and blocks[1] in warning for warning in result.warnings)
+
+
+def test_a_block_that_stays_unknown_is_asked_for_once(workspace: Workspace, api: StandIn) -> None:
+    page = workspace.add_page()
+    block = workspace.add_block(page, text="Unknown")
+    api.answer(on("GET", "/v1/pages/.*/markdown", markdown("<unknown/>", block)))
+
+    (record,) = sync("page_markdown").records["page_markdown"]
+
+    assert (record["truncated"], record["unknown_block_ids"]) == (True, [block])
+    assert api.count(MARKDOWN) == 2
+
+
+@pytest.mark.parametrize(
+    ("markdown", "plain"),
+    [
+        ("## Title\n> a **bold** and *slanted* word", "Title\na bold and slanted word"),
+        ("- [x] done\n1. first\n\t- below", "done\nfirst\nbelow"),
+        ("See [the plan](https://example.com/a_b).", "See the plan."),
+        ('<callout icon="x">\n\tMind the step\n</callout>', "Mind the step"),
+        ("```python\nprint(1)\n```", "print(1)"),
+        ("a * b and 5 \\* 3", "a * b and 5 * 3"),
+        ("~~old~~ `new`", "old new"),
+        ("", ""),
+    ],
+)
+def test_plain_text_is_markdown_without_its_marks(markdown: str, plain: str) -> None:
+    assert components._without_marks(markdown) == plain
+
+
+def test_comments_on_blocks_name_their_page_and_block_and_cost_a_request_a_block(
+    workspace: Workspace, api: StandIn
+) -> None:
+    page = workspace.add_page()
+    toggle = workspace.add_block(page, "toggle", "Open")
+    inner = workspace.add_block(toggle, text="Inside")
+    workspace.add_block(page, text="Quiet")
+    workspace.add_comment(page, "On the page, in another stream")
+    first, second = workspace.add_comment(toggle, "One"), workspace.add_comment(inner, "Two")
+
+    result = sync("block_comments")
+
+    assert [
+        (record["id"], record["page_id"], record["block_id"])
+        for record in result.records["block_comments"]
+    ] == [(first, page, toggle), (second, page, inner)]
+    assert api.count("GET /v1/comments") == 3
+    assert sync("block_comments", state=result.state).errors == {}
+
+
+def test_comments_on_blocks_are_asked_for_on_changed_pages_only(
+    workspace: Workspace, api: StandIn
+) -> None:
+    pages = [
+        workspace.add_page(title=str(n), last_edited_time=f"2026-03-{n + 1:02}T10:00:00.000Z")
+        for n in range(4)
+    ]
+    blocks = [workspace.add_block(page, text="Text") for page in pages]
+    state = sync("block_comments").state
+    new = workspace.add_comment(blocks[2], "New")
+    missed = workspace.add_comment(blocks[0], "New, on a page that stays as it is")
+    workspace.edit_page(pages[2])
+
+    second = sync("block_comments", state=state)
+
+    assert second.ids("block_comments") == [new]
+    assert missed not in second.ids("block_comments")
+    assert api.count("GET /v1/comments") == 4 + 1
+
+
+def test_a_page_moved_to_the_trash_shows_up_in_the_next_sync(
+    workspace: Workspace, api: StandIn
+) -> None:
+    kept, page = workspace.add_page(title="Kept"), workspace.add_page(title="Old")
+    first = sync("pages", "trashed_pages")
+    assert first.ids("trashed_pages") == []
+    workspace.trash_page(page)
+
+    second = sync("pages", "trashed_pages", state=first.state)
+
+    (record,) = second.records["trashed_pages"]
+    assert (record["id"], record["in_trash"]) == (page, True)
+    assert record["properties"][0]["value"]["title"][0]["plain_text"] == "Old"
+    assert page not in second.ids("pages")
+    assert kept not in second.ids("trashed_pages")
+
+
+def test_emojis_and_uploads_are_read_page_by_page(workspace: Workspace, api: StandIn) -> None:
+    workspace.max_page_size = 2
+    emojis = [workspace.add_custom_emoji(n, f"https://example.com/{n}.png") for n in "abc"]
+    uploads = [workspace.add_file_upload(f"{n}.txt", "text/plain", 5) for n in "abc"]
+
+    result = sync("custom_emojis", "file_uploads")
+
+    assert result.records["custom_emojis"] == emojis
+    assert sorted(result.ids("file_uploads")) == sorted(uploads)
+    assert api.count("GET /v1/custom_emojis") == api.count("GET /v1/file_uploads") == 2
+
+
+def test_views_are_read_one_by_one_for_each_database(workspace: Workspace, api: StandIn) -> None:
+    databases = [workspace.add_database(None, name) for name in ("Tasks", "People")]
+    for database in databases:
+        workspace.add_data_source(database, "Source")
+    views = [
+        workspace.add_view(databases[0], "All"),
+        workspace.add_view(databases[0], "Board", "board"),
+        workspace.add_view(databases[1], "Feed", "feed"),
+    ]
+    api.answer(
+        on(
+            "GET",
+            f"/v1/views/{views[2]}",
+            error(400, "validation_error", "Unsupported view type: feed"),
+        )
+    )
+
+    result = sync("views")
+
+    assert sorted(result.ids("views")) == sorted(views[:2])
+    assert {record["name"] for record in result.records["views"]} == {"All", "Board"}
+    assert "request_id" not in result.records["views"][0]
+    assert api.count("GET /v1/views") == 2
+    assert api.count("GET /v1/views/{id}") == 3
+    assert any(views[2] in warning and "feed" in warning for warning in result.warnings)
+
+
+def test_blocks_know_the_path_down_to_them_and_their_own_text(
+    workspace: Workspace, api: StandIn
+) -> None:
+    page = workspace.add_page()
+    toggle = workspace.add_block(page, "toggle", "Open")
+    quote = workspace.add_block(toggle, "quote", "Said")
+    inner = workspace.add_block(quote, text="Inside")
+    divider = workspace.add_block(page, "divider")
+
+    blocks = {block["id"]: block for block in sync("blocks").records["blocks"]}
+
+    assert blocks[toggle]["path"] == [page]
+    assert blocks[inner]["path"] == [page, toggle, quote]
+    assert blocks[divider]["path"] == [page]
+    assert [blocks[each]["plain_text"] for each in (toggle, quote, inner, divider)] == [
+        "Open",
+        "Said",
+        "Inside",
+        "",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("block", "text"),
+    [
+        ({"type": "equation", "equation": {"expression": "a=b"}}, "a=b"),
+        ({"type": "table_row", "table_row": {"cells": [[{"plain_text": "a"}], []]}}, "a\t"),
+        ({"type": "image", "image": {"caption": [{"plain_text": "The kiln"}]}}, "The kiln"),
+        ({"type": "unsupported", "unsupported": None}, ""),
+        ({"type": "meeting_notes", "meeting_notes": {"title": [{"plain_text": "Sync"}]}}, "Sync"),
+    ],
+)
+def test_the_text_of_a_block_is_that_of_its_type(block: dict[str, object], text: str) -> None:
+    assert components._text_of_block(block) == text
