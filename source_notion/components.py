@@ -51,9 +51,6 @@ from airbyte_cdk.sources.declarative.retrievers.page_size_reducer import (
     PageSizeResetPolicy,
 )
 from airbyte_cdk.sources.declarative.retrievers.pagination_tracker import PaginationTracker
-from airbyte_cdk.sources.declarative.retrievers.request_window_splitting import (
-    RequestWindowSplitting,
-)
 from airbyte_cdk.sources.declarative.retrievers.retriever import Retriever
 from airbyte_cdk.sources.declarative.retrievers.simple_retriever import SimpleRetriever
 from airbyte_cdk.sources.declarative.schema import SchemaLoader
@@ -99,7 +96,7 @@ class NotionErrorHandler(DefaultErrorHandler):
 
     def interpret_response(self, response_or_exception: Any) -> ErrorResolution:
         if getattr(response_or_exception, "ok", False):
-            if self._is_whole(response_or_exception) and not _is_incomplete(response_or_exception):
+            if self._is_whole(response_or_exception):
                 return SUCCESS_RESOLUTION
             resolution = super().interpret_response(response_or_exception)
             if resolution is not SUCCESS_RESOLUTION:
@@ -130,12 +127,12 @@ class ResultsExtractor(RecordExtractor):
         yield from _body_of(response).get("results", [])
 
 
-def _is_incomplete(response: Any) -> bool:
-    """Whether Notion says that a listing ends before its end: it holds more than 10,000 results.
+def _is_incomplete(body: Mapping[str, Any]) -> bool:
+    """Whether Notion says that a list ends before its end, because it holds more than 10,000 results.
 
     https://developers.notion.com/guides/data-apis/query-large-data-sources
     """
-    return (_body_of(response).get("request_status") or {}).get("type") == "incomplete"
+    return (body.get("request_status") or {}).get("type") == "incomplete"
 
 
 def _body_of(response: Any) -> Any:
@@ -163,6 +160,7 @@ class Listing:
         self._met: set[int] = set()
         self._news = False
         self._pages_without_news = 0
+        self.is_incomplete = False
 
     def is_new(self, record: Record) -> bool:
         """Whether this version of the record comes for the first time."""
@@ -340,7 +338,7 @@ class NotionRetriever(SimpleRetriever):
     def _read_pages(
         self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
     ) -> Iterable[Record]:
-        listing = Listing(self.name)
+        listing = stream_slice.extra_fields.get("listing") or Listing(self.name)
         stream_slice = _with_extra(stream_slice, listing=listing)
         for record in super()._read_pages(records_generator_fn, stream_slice):
             if listing.is_new(record):
@@ -358,6 +356,8 @@ class NotionRetriever(SimpleRetriever):
         stream_slice: Optional[StreamSlice] = None,
     ) -> Optional[Mapping[str, Any]]:
         body = _body_of(response)
+        if stream_slice is not None:
+            stream_slice.extra_fields["listing"].is_incomplete = _is_incomplete(body)
         if not body.get("has_more"):  # as the paginator would find, after parsing the body again
             return None
         if stream_slice is not None:
@@ -439,6 +439,8 @@ class SearchRetriever(NotionRetriever):
         self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
     ) -> Iterable[Record]:
         oldest = stream_slice.cursor_slice.get("start_time", "")
+        listing = Listing(self.name)
+        stream_slice = _with_extra(stream_slice, listing=listing)
         older_in_a_row = 0
         for record in super()._read_pages(records_generator_fn, stream_slice):
             if record["last_edited_time"] >= oldest:
@@ -448,6 +450,11 @@ class SearchRetriever(NotionRetriever):
                 older_in_a_row += 1
                 if older_in_a_row == self.OLDER_ITEMS_THAT_END_THE_LISTING:
                     return
+        if listing.is_incomplete:
+            LOGGER.warning(
+                f"Notion's search gave the stream {self.name} no more than its newest {len(listing.emitted)} "
+                "items, and says that there are more. They are missing until they are edited."
+            )
 
 
 @dataclass
@@ -906,8 +913,8 @@ class TableFinder(SearchRetriever):
     """Finds the data sources that become tables; one record says all that a table's stream needs.
 
     The shape is `{"table": name of the stream, "data_source_id", "property_definitions": JSON text}`.
-    As text, properties pass through the manifest untouched, whatever their names hold. With
-    `__without_tables` in the configuration, it finds none: the sync reads none.
+    As text, properties pass through the manifest untouched, whatever their names hold. A read that names
+    its tables in the configuration's `__tables` finds these alone, and asks for nothing if there are none.
 
     Attributes:
         all_must_be_found: True to fail where a chosen database is not found, False to warn.
@@ -921,7 +928,8 @@ class TableFinder(SearchRetriever):
         choice = self.config.get("databases") or {}
         takes_all = choice.get("selection", "all") == "all"
         chosen = {_id_in(link): link for link in choice.get("links", [])}
-        if self.config.get("__without_tables") or not (takes_all or chosen):
+        to_be_read = self.config.get("__tables")
+        if to_be_read == [] or not (takes_all or chosen):
             return
         found: set[str] = set()
         tables: set[str] = set()
@@ -929,16 +937,25 @@ class TableFinder(SearchRetriever):
             database_id = data_source["parent"].get("database_id") or ""
             ids = {each.replace("-", "") for each in (data_source["id"], database_id)}
             found |= ids
-            if data_source["id"] not in tables and (takes_all or ids & chosen.keys()):
-                tables.add(data_source["id"])
+            table = stream_name_of(data_source)
+            if table in tables or not (takes_all or ids & chosen.keys()):
+                continue
+            tables.add(table)
+            if to_be_read is None or table in to_be_read:
                 yield Record(
                     {
-                        "table": stream_name_of(data_source),
+                        "table": table,
                         "data_source_id": data_source["id"],
                         "property_definitions": json.dumps(data_source["properties"]),
                     },
                     self.name,
                 )
+        for table in sorted(set(to_be_read or []) - tables):
+            LOGGER.warning(
+                f"Stream {table} is not read: its database was deleted, has another title, is no longer "
+                "shared with this connection, or is not chosen in the source's settings. Refresh the "
+                "source's schema."
+            )
         for link in (chosen[each] for each in chosen.keys() - found):
             sentence = (
                 f"The database {link} is not among those that this connection sees. Open it in Notion, "
@@ -985,40 +1002,35 @@ class TableSchemaLoader(SchemaLoader):
 class TableRetriever(NotionRetriever):
     """Reads the rows of a data source, complete and typed.
 
-    A page shows no more than 25 items of a relation, people, or mentions in a text:
-    https://developers.notion.com/reference/retrieve-a-page
-    Where a row is at that limit, the items are read one by one.
+    A query gives its first 10,000 rows and says that it is incomplete. The next one then takes all that
+    were created since the last of these, as Notion advises. The runtime could split the window of time,
+    but in ten halves at most, which leaves days in one piece. Ordered by creation, rows stay where they
+    are when they are edited meanwhile:
+    https://developers.notion.com/guides/data-apis/query-large-data-sources
+
+    A page shows no more than 25 items of a relation, people, or mentions in a text. Where a row is at
+    that limit, the items are read one by one: https://developers.notion.com/reference/retrieve-a-page
 
     Attributes:
         property_definitions: the data source's `properties`, as JSON text.
         property_items: lists the items of one property of one page.
-        window_splitting: how far to split a query that holds too much for Notion; the fields of the
-            runtime's `RequestWindowSplitting`, which it accepts from its own retriever only.
     """
 
     property_definitions: str = "{}"
     property_items: Optional[Retriever] = None
-    window_splitting: Optional[Mapping[str, Any]] = None
 
     MOST_ITEMS_IN_A_PAGE: ClassVar[int] = 25
+    LONG_AGO: ClassVar[str] = "2000-01-01T00:00:00.000Z"
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
         self.columns = columns_of(json.loads(self.property_definitions))
-        if self.window_splitting and isinstance(self.cursor, ConcurrentCursor):
-            self.request_window_splitter = self.cursor.split_request_window
-            self.request_window_splitting = RequestWindowSplitting(
-                failure_message=self.window_splitting["failure_message"],
-                min_split_window=timedelta(seconds=self.window_splitting["min_split_seconds"]),
-            )
 
     def _read_pages(
         self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
     ) -> Iterable[Record]:
         lost: Counter[str] = Counter()
-        for page in super()._read_pages(records_generator_fn, stream_slice):
-            if page["object"] != "page":
-                continue  # wikis hold data sources among their pages
+        for page in self._rows(records_generator_fn, stream_slice):
             for value in page["properties"].values():
                 if self._is_cut_short(value):
                     value[value["type"]] = self._all_items(page["id"], value)
@@ -1031,6 +1043,29 @@ class TableRetriever(NotionRetriever):
                 f"Stream {self.name} has null in place of values that Notion did not compute, or that "
                 f"are not of their property's type: {', '.join(f'{n} of {of}' for of, n in lost.items())}."
             )
+
+    def _rows(
+        self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
+    ) -> Iterable[Record]:
+        listing = Listing(self.name)
+        created_since = self.LONG_AGO
+        while True:
+            query = _with_extra(stream_slice, listing=listing, created_since=created_since)
+            last = created_since
+            for page in super()._read_pages(records_generator_fn, query):
+                if page["object"] == "page":  # wikis hold data sources among their pages
+                    last = page["created_time"]
+                    yield page
+            if not listing.is_incomplete:
+                return
+            if last == created_since:
+                raise AirbyteTracedException(
+                    message=f"Notion gives no more than 10,000 rows of a query, and more rows of "
+                    f"{self.name} were created in one minute, {last}. To lose nothing, the stream stops "
+                    "here. A later start date may leave them out.",
+                    failure_type=FailureType.config_error,
+                )
+            created_since = last
 
     def _is_cut_short(self, value: Mapping[str, Any]) -> bool:
         items = value.get(value["type"])

@@ -55,7 +55,7 @@ def test_a_second_sync_reads_the_markdown_of_changed_pages_only(
     ]
     first = sync("page_markdown")
     assert api.count(MARKDOWN) == 30
-    workspace.edit_page(pages[3])
+    workspace.edit_page(pages[3], "2026-04-02T10:00:00.000Z")
 
     second = sync("page_markdown", state=first.state)
 
@@ -152,7 +152,7 @@ def test_comments_on_blocks_are_asked_for_on_changed_pages_only(
     state = sync("block_comments").state
     new = workspace.add_comment(blocks[2], "New")
     missed = workspace.add_comment(blocks[0], "New, on a page that stays as it is")
-    workspace.edit_page(pages[2])
+    workspace.edit_page(pages[2], "2026-04-02T10:00:00.000Z")
 
     second = sync("block_comments", state=state)
 
