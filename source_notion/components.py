@@ -1080,11 +1080,16 @@ class TableRetriever(NotionRetriever):
 
     def _all_items(self, page_id: str, value: Mapping[str, Any]) -> list[Any]:
         where = {"page_id": page_id, "property_id": value["id"]}
-        items = self.property_items.read_records(  # type: ignore[union-attr]
+        items: list[Any] = []
+        lister: Any = self.property_items
+        # Items have no id of their own: where the list starts over, those that came already must go.
+        lister.pagination_tracker_factory = lambda: Restarts(self.name, items.clear)
+        for item in lister.read_records(
             {}, StreamSlice(partition={}, cursor_slice={}, extra_fields=where)
-        )
+        ):
+            items.append(item[value["type"]])
         # None at all: left out with a warning, and what the page shows of them is better than nothing.
-        return [item[value["type"]] for item in items] or value[value["type"]]  # type: ignore[index]
+        return items or value[value["type"]]
 
 
 @dataclass(frozen=True)
