@@ -30,10 +30,11 @@ def bundled_manifest() -> dict[str, Any]:
         )
         manifest["schemas"][path.stem] = loader.get_json_schema()
     for stream in manifest["definitions"].values():
-        if isinstance(stream, dict) and stream.get("name") in manifest["schemas"]:
+        schema = stream.get("$parameters", {}).get("name") if isinstance(stream, dict) else None
+        if schema in manifest["schemas"]:
             stream["schema_loader"] = {
                 "type": "InlineSchemaLoader",
-                "schema": {"$ref": f"#/schemas/{stream['name']}"},
+                "schema": {"$ref": f"#/schemas/{schema}"},
             }
     del manifest["definitions"]["stream"]["schema_loader"]
     return manifest

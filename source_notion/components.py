@@ -24,7 +24,6 @@ from sys import intern
 from threading import Condition, Lock
 from typing import Any, ClassVar, Optional
 from urllib.parse import urlsplit
-from weakref import WeakValueDictionary
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.declarative.auth.oauth import (
@@ -912,15 +911,27 @@ class DatabaseRouter(SubstreamPartitionRouter):
 class TableFinder(SearchRetriever):
     """Finds the data sources that become tables; one record says all that a table's stream needs.
 
-    The shape is `{"table": name of the stream, "data_source_id", "property_definitions": JSON text}`.
+    The shape is `{"name": of the stream, "table": the data source's id and properties, as JSON text}`.
     As text, properties pass through the manifest untouched, whatever their names hold. A read that names
     its tables in the configuration's `__tables` finds these alone, and asks for nothing if there are none.
 
     Attributes:
         all_must_be_found: True to fail where a chosen database is not found, False to warn.
+        property_items: lists the items of one property of one page, for all tables: one for each would
+            take seconds to build where there are hundreds.
     """
 
     all_must_be_found: bool = False
+    property_items: Optional[Any] = None
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        super().__post_init__(parameters)
+        if self.property_items:
+            # Items have no id of their own, by which those that came already could be known.
+            self.property_items.pagination_tracker_factory = lambda: Restarts(
+                self.name, _fail_rather_than_start_over
+            )
+            self.connection.property_items = self.property_items
 
     def _read_pages(
         self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
@@ -942,14 +953,8 @@ class TableFinder(SearchRetriever):
                 continue
             tables.add(table)
             if to_be_read is None or table in to_be_read:
-                yield Record(
-                    {
-                        "table": table,
-                        "data_source_id": data_source["id"],
-                        "property_definitions": json.dumps(data_source["properties"]),
-                    },
-                    self.name,
-                )
+                what = {"id": data_source["id"], "properties": data_source["properties"]}
+                yield Record({"name": table, "table": json.dumps(what)}, self.name)
         for table in sorted(set(to_be_read or []) - tables):
             LOGGER.warning(
                 f"Stream {table} is not read: its database was deleted, has another title, is no longer "
@@ -989,13 +994,21 @@ class TableSchemaLoader(SchemaLoader):
     """The schema of a table, made of the properties of its data source.
 
     Attributes:
-        property_definitions: the data source's `properties`, as JSON text.
+        table: the data source's `id` and `properties`, as JSON text.
     """
 
-    property_definitions: str
+    table: str
 
     def get_json_schema(self) -> Mapping[str, Any]:
-        return table_schema_of(columns_of(json.loads(self.property_definitions)))
+        return table_schema_of(columns_of(json.loads(self.table)["properties"]))
+
+
+class TableCursor(ConcurrentCursor):
+    """No state beyond the sync's beginning: rows come by creation, and one read early may be edited since."""
+
+    def observe(self, record: Record) -> None:
+        if record["last_edited_time"] <= record.associated_slice["end_time"]:  # type: ignore[index]
+            super().observe(record)
 
 
 @dataclass
@@ -1012,19 +1025,21 @@ class TableRetriever(NotionRetriever):
     that limit, the items are read one by one: https://developers.notion.com/reference/retrieve-a-page
 
     Attributes:
-        property_definitions: the data source's `properties`, as JSON text.
-        property_items: lists the items of one property of one page.
+        table: the data source's `id` and `properties`, as JSON text.
     """
 
-    property_definitions: str = "{}"
-    property_items: Optional[Retriever] = None
+    table: str = "{}"
 
     MOST_ITEMS_IN_A_PAGE: ClassVar[int] = 25
     LONG_AGO: ClassVar[str] = "2000-01-01T00:00:00.000Z"
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
-        self.columns = columns_of(json.loads(self.property_definitions))
+        if isinstance(self.cursor, ConcurrentCursor):  # the runtime takes no cursor of ours
+            self.cursor.__class__ = TableCursor
+        table = json.loads(self.table)
+        self.data_source_id = table["id"]
+        self.columns = columns_of(table["properties"])
 
     def _read_pages(
         self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
@@ -1050,7 +1065,12 @@ class TableRetriever(NotionRetriever):
         listing = Listing(self.name)
         created_since = self.LONG_AGO
         while True:
-            query = _with_extra(stream_slice, listing=listing, created_since=created_since)
+            query = _with_extra(
+                stream_slice,
+                data_source_id=self.data_source_id,
+                created_since=created_since,
+                listing=listing,
+            )
             last = created_since
             for page in super()._read_pages(records_generator_fn, query):
                 if page["object"] == "page":  # wikis hold data sources among their pages
@@ -1079,17 +1099,21 @@ class TableRetriever(NotionRetriever):
         return False
 
     def _all_items(self, page_id: str, value: Mapping[str, Any]) -> list[Any]:
-        where = {"page_id": page_id, "property_id": value["id"]}
-        items: list[Any] = []
-        lister: Any = self.property_items
-        # Items have no id of their own: where the list starts over, those that came already must go.
-        lister.pagination_tracker_factory = lambda: Restarts(self.name, items.clear)
-        for item in lister.read_records(
-            {}, StreamSlice(partition={}, cursor_slice={}, extra_fields=where)
-        ):
-            items.append(item[value["type"]])
+        where = StreamSlice(
+            partition={},
+            cursor_slice={},
+            extra_fields={"page_id": page_id, "property_id": value["id"]},
+        )
+        items = self.connection.property_items.read_records({}, where)
         # None at all: left out with a warning, and what the page shows of them is better than nothing.
-        return items or value[value["type"]]
+        return [item[value["type"]] for item in items] or value[value["type"]]
+
+
+def _fail_rather_than_start_over() -> None:
+    raise AirbyteTracedException(
+        message="Notion called the cursor of a property's items invalid. The next sync reads them again.",
+        failure_type=FailureType.transient_error,
+    )
 
 
 @dataclass(frozen=True)
@@ -1529,12 +1553,16 @@ class Connection:
 
     Attributes:
         most_at_once: how many requests may be under way at once: the number of workers.
+        property_items: lists the items of one property of one page, for all tables.
         listing: held while a search is under way. Streams that run at the same time list the same
             pages; each asks for what is not in the runtime's cache yet, and the others find it there.
     """
 
-    _by_token: ClassVar[MutableMapping[str, "Connection"]] = WeakValueDictionary()
+    # The last ones used; a server that runs syncs for many people need not keep them all.
+    _by_token: ClassVar[dict[str, "Connection"]] = {}
     _lock = Lock()
+
+    MOST_KEPT = 100
 
     SECONDS_IN_A_WINDOW = 60.0
     SMALLEST_LIMIT = 180
@@ -1542,6 +1570,7 @@ class Connection:
 
     def __init__(self) -> None:
         self.most_at_once = 1
+        self.property_items: Any = None
         self.listing = Lock()
         self._turns = Condition()
         self._under_way = 0
@@ -1556,7 +1585,11 @@ class Connection:
     @classmethod
     def of(cls, token: str) -> "Connection":
         with cls._lock:
-            return cls._by_token.setdefault(token, cls())
+            connection = cls._by_token.pop(token, None) or cls()
+            cls._by_token[token] = connection
+            if len(cls._by_token) > cls.MOST_KEPT:
+                del cls._by_token[next(iter(cls._by_token))]
+            return connection
 
     @property
     def has_room(self) -> bool:

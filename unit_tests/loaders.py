@@ -15,17 +15,27 @@ from tempfile import TemporaryDirectory
 from typing import Any, Optional
 
 import pytest
+import yaml
 from airbyte_cdk.models import ConfiguredAirbyteCatalog, ConfiguredAirbyteCatalogSerializer
-from conftest import environment
+from conftest import MANIFEST, environment
 
-from local.entries import block
+from local.entries import Page, block
+from local.objects import data_source_object
 from local.stand_in import StandIn
 from local.workspace import Workspace
+from source_notion.components import stream_name_of
 
 Json = dict[str, Any]
 
 # The runtime runs components that are injected with a manifest only where this is set.
 UNSAFE = {"AIRBYTE_ENABLE_UNSAFE_CODE": "true"}
+
+# The streams that are there whatever the workspace holds, in the order of the manifest.
+STREAMS_OF_THE_MANIFEST: list[str] = [
+    each["$ref"].rpartition("/")[2]
+    for each in yaml.safe_load(MANIFEST.read_text())["streams"]
+    if "$ref" in each
+]
 
 # ------------------------------------------------------------------------------------- the workspace
 
@@ -107,6 +117,17 @@ def truth(workspace: Workspace) -> dict[str, list[str]]:
         "comments": workspace.comment_ids(),
     }
     return {stream: sorted(of_stream) for stream, of_stream in ids.items()}
+
+
+def tables(workspace: Workspace) -> dict[str, list[str]]:
+    """The ids of the rows that each table should deliver, sorted, by the name of its stream."""
+    sources = map(workspace.find, workspace.data_source_ids())
+    return {
+        stream_name_of(data_source_object(workspace, source)): sorted(
+            row.id for row in source.rows if isinstance(row, Page) and not row.in_trash
+        )
+        for source in sources
+    }
 
 
 def requests_made(api: StandIn) -> Counter[str]:

@@ -19,11 +19,21 @@ from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarat
 from airbyte_connector_models.metadata.v0.connector_metadata_definition_v0 import (
     ConnectorMetadataDefinitionV0,
 )
-from conftest import CONFIG, MANIFEST, ROOT, STREAMS
+from conftest import CONFIG, MANIFEST, ROOT, TOKEN, environment
 from jsonschema import Draft7Validator
-from loaders import components_in_this_process, with_components
+from loaders import (
+    STREAMS_OF_THE_MANIFEST,
+    SmallWorkspace,
+    components_in_this_process,
+    tables,
+    with_components,
+)
 
 from local.bundle import write_bundle
+from local.stand_in import StandIn
+
+# Nothing here asks Notion, unless a test says so.
+WITHOUT_TABLES = {**CONFIG, "databases": {"selection": "none"}}
 
 
 @pytest.fixture(scope="module")
@@ -38,18 +48,18 @@ def bundled(bundle: Path) -> Iterator[ConcurrentDeclarativeSource]:
     """The connector that the bundle's manifest and components make, as the platform injects them."""
     with components_in_this_process():
         yield ConcurrentDeclarativeSource(
-            config=with_components(CONFIG, bundle),
+            config=with_components(WITHOUT_TABLES, bundle),
             source_config=yaml.safe_load((bundle / "manifest.yaml").read_text()),
         )
 
 
 @pytest.fixture(scope="module")
 def package() -> YamlDeclarativeSource:
-    return YamlDeclarativeSource(str(MANIFEST), config=CONFIG)
+    return YamlDeclarativeSource(str(MANIFEST), config=WITHOUT_TABLES)
 
 
 def catalog_by(source: ConcurrentDeclarativeSource) -> AirbyteCatalog:
-    return source.discover(logging.getLogger("airbyte"), CONFIG)
+    return source.discover(logging.getLogger("airbyte"), WITHOUT_TABLES)
 
 
 def version_in(file: str, pattern: str) -> str:
@@ -96,7 +106,7 @@ def test_the_manifest_names_nothing_of_the_package(bundle: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@pytest.mark.parametrize("stream", STREAMS_OF_THE_MANIFEST)
 def test_each_inline_schema_is_the_packaged_one(
     bundled: ConcurrentDeclarativeSource, package: YamlDeclarativeSource, stream: str
 ) -> None:
@@ -116,7 +126,23 @@ def test_the_bundle_discovers_the_same_catalog_as_the_package(
     bundled: ConcurrentDeclarativeSource, package: YamlDeclarativeSource
 ) -> None:
     assert catalog_by(bundled) == catalog_by(package)
-    assert [stream.name for stream in catalog_by(bundled).streams] == STREAMS
+    assert [stream.name for stream in catalog_by(bundled).streams] == STREAMS_OF_THE_MANIFEST
+
+
+def test_the_bundle_discovers_the_same_tables_as_the_package(bundle: Path) -> None:
+    workspace = SmallWorkspace()
+    with StandIn(workspace, token=TOKEN) as api, environment(api.environment()):
+        packaged = YamlDeclarativeSource(str(MANIFEST), config=CONFIG)
+        with components_in_this_process():
+            bundled = ConcurrentDeclarativeSource(
+                config=with_components(CONFIG, bundle),
+                source_config=yaml.safe_load((bundle / "manifest.yaml").read_text()),
+            )
+            catalog = catalog_by(bundled)
+        assert catalog == catalog_by(packaged)
+
+    names = {stream.name for stream in catalog.streams} - set(STREAMS_OF_THE_MANIFEST)
+    assert names == set(tables(workspace))
 
 
 @pytest.mark.filterwarnings("error")
@@ -125,7 +151,9 @@ def test_the_metadata_is_valid(bundle: Path) -> None:
 
     ConnectorMetadataDefinitionV0.model_validate(metadata)
     assert metadata["data"]["allowedHosts"]["hosts"] == ["api.notion.com"]
-    assert metadata["data"]["suggestedStreams"]["streams"] == STREAMS
+    assert metadata["data"]["suggestedStreams"]["streams"] == [
+        *("users", "pages", "data_sources", "databases", "blocks", "comments")
+    ]
 
 
 def test_the_versions_agree() -> None:

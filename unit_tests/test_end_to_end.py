@@ -1,6 +1,7 @@
 """Every way to run the connector, for real: as a process or server that talks over sockets to the stand-in."""
 
 import json
+import os
 import re
 import shutil
 import socket
@@ -8,12 +9,13 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from http.client import HTTPConnection
+from itertools import repeat
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -24,8 +26,9 @@ import pytest
 import requests
 import yaml
 from airbyte_cdk.cli import source_declarative_manifest
-from conftest import CONFIG, STREAMS, TOKEN, catalog_of, environment
+from conftest import CONFIG, ROOT, SAMPLE, STREAMS, TOKEN, catalog_of, environment
 from loaders import (
+    STREAMS_OF_THE_MANIFEST,
     UNSAFE,
     Connector,
     Json,
@@ -34,6 +37,7 @@ from loaders import (
     march,
     program,
     requests_made,
+    tables,
     truth,
     with_components,
 )
@@ -43,6 +47,7 @@ from local.stand_in import StandIn
 from local.workspace import Workspace
 
 EVERYTHING = catalog_of(*STREAMS)
+WITHOUT_INCREMENTS = {"users", "trashed_pages", "custom_emojis", "file_uploads", "views"}
 SECONDS_A_PERSON_WAITS = 20
 
 
@@ -140,7 +145,9 @@ def test_spec_asks_for_credentials_or_for_a_manifest(session: Session) -> None:
 
     # The runtime's own executable is for any manifest, so its spec asks for one whatever it is given.
     if spec["title"] != "Low-code source spec":
-        assert list(spec["properties"])[:3] == ["credentials", "start_date", "num_workers"]
+        assert list(spec["properties"])[:4] == [
+            *("credentials", "start_date", "databases", "num_workers")
+        ]
     else:
         assert spec["required"] == ["__injected_declarative_manifest"]
     assert session.spec.code == 0
@@ -151,13 +158,17 @@ def test_check_succeeds_without_a_complaint(session: Session) -> None:
     assert session.check.complaints() == []
 
 
-def test_discover_gives_six_streams_and_all_but_users_incremental(session: Session) -> None:
+def test_discover_gives_the_streams_of_the_manifest_and_a_table_for_each_data_source(
+    session: Session,
+) -> None:
     streams = session.discover.the("catalog")["streams"]
 
-    assert [stream["name"] for stream in streams] == STREAMS
+    names = [stream["name"] for stream in streams]
+    assert names[: len(STREAMS_OF_THE_MANIFEST)] == STREAMS_OF_THE_MANIFEST
+    assert sorted(names[len(STREAMS_OF_THE_MANIFEST) :]) == sorted(tables(session.workspace))
     assert {stream["name"]: stream["supported_sync_modes"] for stream in streams} == {
-        stream: ["full_refresh"] if stream == "users" else ["full_refresh", "incremental"]
-        for stream in STREAMS
+        name: ["full_refresh"] if name in WITHOUT_INCREMENTS else ["full_refresh", "incremental"]
+        for name in names
     }
     assert all(stream["source_defined_primary_key"] == [["id"]] for stream in streams)
     assert all(stream["json_schema"]["properties"]["id"] for stream in streams)
@@ -363,6 +374,10 @@ def built(bundle: Path) -> BuilderSession:
         with running_builder(bundle, api) as builder:
             config = with_components(CONFIG, bundle)
             wrong = {**config, "credentials": {"auth_type": "token", "token": "secret_wrong"}}
+            # A test read looks for the tables first, also where it reads no table.
+            without_tables = {**CONFIG, "databases": {"selection": "none"}}
+            reads = {stream: without_tables for stream in STREAMS}
+            reads |= {table: CONFIG for table in tables(workspace)}
             session = BuilderSession(
                 workspace,
                 resolve=builder.post("resolve"),  # first, when the server has seen no components
@@ -371,11 +386,11 @@ def built(bundle: Path) -> BuilderSession:
                 failed_check=builder.post("check", config=wrong),
                 discover=builder.post("discover", config=config),
             )
-            for stream in STREAMS:
+            for stream, of_read in reads.items():
                 api.requests.clear()
                 session.test_reads[stream] = builder.post(
                     "test_read",
-                    config=CONFIG,
+                    config=of_read,
                     stream_name=stream,
                     custom_components_code=builder.components,
                     record_limit=1000,
@@ -395,10 +410,21 @@ def pages_of(answer: Json) -> list[Json]:
 def test_the_builder_resolves_the_manifest_with_and_without_components(
     built: BuilderSession,
 ) -> None:
-    for answer in (built.resolve, built.full_resolve):
+    for answer, found in ((built.resolve, []), (built.full_resolve, tables(built.workspace))):
         streams = [stream.get("name") for stream in answer["manifest"]["streams"]]
-        assert [name for name in streams if name] == STREAMS
+        assert sorted(filter(None, streams)) == sorted([*STREAMS_OF_THE_MANIFEST, *found])
         assert '"$ref"' not in json.dumps(answer["manifest"]["streams"])
+
+
+def test_the_builder_reads_the_rows_of_each_table(built: BuilderSession) -> None:
+    for table, ids in tables(built.workspace).items():
+        answer = built.test_reads[table]
+
+        records = [record for page in pages_of(answer) for record in page["records"]]
+        assert [record["id"] for record in records] == ids
+        assert records[0]["Done"] is True
+        assert "Name" in answer["inferred_schema"]["properties"]
+        assert [log for log in answer["logs"] if log["level"] not in ("INFO", "DEBUG")] == []
 
 
 def test_the_builder_checks_the_connection(built: BuilderSession) -> None:
@@ -408,7 +434,8 @@ def test_the_builder_checks_the_connection(built: BuilderSession) -> None:
 
 
 def test_the_builder_discovers_the_streams(built: BuilderSession) -> None:
-    assert [stream["name"] for stream in built.discover["catalog"]["streams"]] == STREAMS
+    names = [stream["name"] for stream in built.discover["catalog"]["streams"]]
+    assert sorted(names) == sorted([*STREAMS_OF_THE_MANIFEST, *tables(built.workspace)])
 
 
 @pytest.mark.parametrize("stream", STREAMS)
@@ -460,14 +487,16 @@ def test_the_builders_server_prints_no_warning_no_deprecation_and_no_token(
     assert [json.loads(line)["log"]["message"].split(":")[0] for line in complaints] == [
         "Stream workspace is not available", "Check failed",
     ]  # fmt: skip
-    assert len([line for line in lines if "POST /v1/manifest/test_read" in line]) == len(STREAMS)
+    assert len([line for line in lines if "POST /v1/manifest/test_read" in line]) == len(
+        built.test_reads
+    )
     assert TOKEN not in built.output
 
 
 # --------------------------------------------------------------------------------------- PyAirbyte
 
 
-def read_through_pyairbyte(way: Json, database: Path) -> tuple[int, list[Any]]:
+def read_through_pyairbyte(way: Json, database: Path, streams: list[str]) -> tuple[int, list[Any]]:
     """One read into DuckDB; called in a process of its own, whose logging PyAirbyte may take over.
 
     Returns:
@@ -494,7 +523,7 @@ def read_through_pyairbyte(way: Json, database: Path) -> tuple[int, list[Any]]:
         import airbyte
         from airbyte.caches import DuckDBCache
 
-        source = airbyte.get_source("source-notion", config=CONFIG, streams="*", **way)
+        source = airbyte.get_source("source-notion", config=CONFIG, streams=streams, **way)
         with DuckDBCache(
             db_path=database, schema_name="raw", cache_dir=database.with_suffix("")
         ) as cache:
@@ -542,17 +571,24 @@ def warehouse(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Warehou
         "NO_LIVE_PROGRESS": "1",
     }
     workspace = SmallWorkspace()
+    streams = [*STREAMS, *tables(workspace)]
     with (
         StandIn(workspace, token=TOKEN) as api,
         environment(api.environment() | offline | UNSAFE),
         ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes,
     ):
-        reads = list(processes.map(read_through_pyairbyte, ways.values(), databases.values()))
-        first = {way: rows(database) for way, database in databases.items()}
-        first_truth = truth(workspace)
-        second_truth = workspace.edit()
+        reads = list(
+            processes.map(
+                read_through_pyairbyte, ways.values(), databases.values(), repeat(streams)
+            )
+        )
+        first = {way: rows(database, streams) for way, database in databases.items()}
+        first_truth = truth(workspace) | tables(workspace)
+        second_truth = workspace.edit() | tables(workspace)  # each has one row, so it is the newest
         api.counts.clear()
-        again = processes.submit(read_through_pyairbyte, ways["executable"], databases["manifest"])
+        again = processes.submit(
+            read_through_pyairbyte, ways["executable"], databases["manifest"], streams
+        )
         reads.append(again.result())
     (edited,) = query(
         databases["manifest"],
@@ -565,7 +601,7 @@ def warehouse(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Warehou
         second=reads[-1][0],
         second_truth=second_truth,
         second_requests=requests_made(api),
-        last=rows(databases["manifest"]),
+        last=rows(databases["manifest"], streams),
         edited=edited,
         strangers=[stranger for _, strangers in reads for stranger in strangers],
     )
@@ -577,10 +613,11 @@ def query(database: Path, sql: str) -> list[Any]:
         return [row[0] for row in connection.execute(sql).fetchall()]
 
 
-def rows(database: Path) -> dict[str, list[str]]:
+def rows(database: Path, streams: Iterable[str], schema: str = "raw") -> dict[str, list[str]]:
     """The ids of all rows, by stream."""
     return {
-        stream: query(database, f"SELECT id FROM raw.{stream} ORDER BY id") for stream in STREAMS
+        stream: query(database, f"SELECT id FROM {schema}.{stream} ORDER BY id")
+        for stream in streams
     }
 
 
@@ -600,9 +637,85 @@ def test_pyairbyte_goes_on_where_the_other_way_stopped_and_replaces_what_changed
     assert warehouse.second == sum(map(len, warehouse.second_truth.values()))
     children = warehouse.second_requests["GET /v1/blocks/{id}/children"]
     assert children == workspace.listings(workspace.home)
-    assert warehouse.last == truth(workspace)
+    assert warehouse.last == truth(workspace) | tables(workspace)
     assert warehouse.edited == datetime(2026, 3, 25, 12)
 
 
 def test_pyairbyte_reaches_nothing_outside_this_machine(warehouse: Warehouse) -> None:
     assert warehouse.strangers == []
+
+
+# ---------------------------------------------------------------------------------------- make run
+
+
+@dataclass
+class FirstRun:
+    """What `make run` makes of the sample workspace.
+
+    Attributes:
+        printed: what it printed.
+        database: the file that it wrote.
+    """
+
+    printed: str
+    database: Path
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> FirstRun:
+    folder = tmp_path_factory.mktemp("run")
+    done = subprocess.run(
+        [sys.executable, "-m", "local.sync"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "AIRBYTE_LOGGING_ROOT": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return FirstRun(done.stdout, folder / "notion.duckdb")
+
+
+def test_make_run_brings_the_databases_of_the_sample_workspace_into_duckdb_as_tables(
+    first_run: FirstRun,
+) -> None:
+    expected = tables(Workspace.load(SAMPLE))
+
+    assert len(expected) == 8
+    assert rows(first_run.database, expected, "main") == expected
+
+
+def test_make_run_shows_what_each_stream_and_each_table_took(first_run: FirstRun) -> None:
+    shown = {
+        line.split()[0]: line.split()[1:3]
+        for line in first_run.printed.splitlines()
+        if line.split()
+    }
+
+    for table, ids in tables(Workspace.load(SAMPLE)).items():
+        assert shown[table] == [str(len(ids)), str(len(ids))]
+    assert shown["users"] == ["7", "7"]
+    assert shown["together"]
+
+
+# What the queries of the README give, in their order.
+ANSWERS: list[list[tuple[Any, ...]]] = [
+    [("Yuki Lindqvist", 8), ("Margo Sol", 7), ("Tomasz Brandt", 7), ("All hands", 1)],
+    [("Open evening", "Running", 70), ("New web shop", "Idea", 12.5)],
+    [
+        ("Doing", 7, "2026-10-02"),
+        ("Not started", 7, "2026-10-03"),
+        ("Stuck", 7, "2026-10-04"),
+    ],
+]
+
+
+def test_the_queries_of_the_readme_give_their_answers(first_run: FirstRun) -> None:
+    section = (ROOT / "README.md").read_text().split("Databases as tables\n")[1].split("\n## ")[0]
+    queries = re.findall(r"```sql\n(.+?)```", section, re.DOTALL)
+
+    with duckdb.connect(str(first_run.database)) as connection:
+        answers = [connection.execute(each).fetchall() for each in queries]
+
+    assert answers == ANSWERS
+    assert not any("json" in each.lower() for each in queries)

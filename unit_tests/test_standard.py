@@ -33,6 +33,16 @@ CONFIGURATIONS: dict[str, Json] = {
 }
 
 
+def with_something_in_each_stream() -> SmallWorkspace:
+    workspace = SmallWorkspace()
+    workspace.add_custom_emoji("kiln", "https://example.com/kiln.png")
+    workspace.add_file_upload("plan.pdf", "application/pdf", 1024)
+    workspace.add_view(workspace.database_ids()[0], "All")
+    workspace.add_comment(workspace.paragraph, "On a block")
+    workspace.trash_page(workspace.add_page(title="Old"))
+    return workspace
+
+
 # The suite only warns of some problems of a catalog; here they fail the test.
 @pytest.mark.filterwarnings("error::airbyte_cdk.test.standard_tests.DiscoveredCatalogWarning")
 class TestTheBundleMeetsTheStandard(DeclarativeSourceTestSuite):
@@ -52,7 +62,7 @@ class TestTheBundleMeetsTheStandard(DeclarativeSourceTestSuite):
         for name, config in CONFIGURATIONS.items():
             (cls.root / f"{name}.json").write_text(json.dumps(config))
         with (
-            StandIn(SmallWorkspace(), token=TOKEN) as api,
+            StandIn(with_something_in_each_stream(), token=TOKEN) as api,
             environment(api.environment()),
             components_in_this_process(),
             pytest.MonkeyPatch.context() as patch,
