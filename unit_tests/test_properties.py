@@ -390,11 +390,15 @@ def content(workspace: Workspace) -> dict[tuple[str, str], Json]:
     for page_id in workspace.page_ids():
         page: Any = workspace.find(page_id)
         found["pages", page_id] = with_properties(page_object(workspace, page))
+        path: list[str] = []
         for placed in workspace.blocks_of(page_id):
+            path = [*path[: placed.depth], placed.parent_id]
             parent = placed.block["parent"] | {"sequence_number": placed.sequence_number}
             found["blocks", placed.block["id"]] = placed.block | {
                 "parent": parent,
                 "depth": placed.depth,
+                "path": path,
+                "plain_text": components._text_of_block(placed.block),
                 "page_id": page_id,
                 "page_last_edited_time": page.last_edited_time,
             }
