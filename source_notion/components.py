@@ -338,6 +338,7 @@ class NotionRetriever(SimpleRetriever):
         self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
     ) -> Iterable[Record]:
         listing = stream_slice.extra_fields.get("listing") or Listing(self.name)
+        listing.is_incomplete = False
         stream_slice = _with_extra(stream_slice, listing=listing)
         for record in super()._read_pages(records_generator_fn, stream_slice):
             if listing.is_new(record):
@@ -355,8 +356,8 @@ class NotionRetriever(SimpleRetriever):
         stream_slice: Optional[StreamSlice] = None,
     ) -> Optional[Mapping[str, Any]]:
         body = _body_of(response)
-        if stream_slice is not None:
-            stream_slice.extra_fields["listing"].is_incomplete = _is_incomplete(body)
+        if stream_slice is not None and _is_incomplete(body):  # on any page of the list
+            stream_slice.extra_fields["listing"].is_incomplete = True
         if not body.get("has_more"):  # as the paginator would find, after parsing the body again
             return None
         if stream_slice is not None:

@@ -668,3 +668,23 @@ def test_a_page_that_vanishes_between_listing_and_reading_is_left_out_with_a_war
     warning, summary = result.warnings
     assert pages[1] in warning and "Could not find block" in warning
     assert summary == "Stream blocks left out 1 in all: 1 deleted or not shared."
+
+
+def test_a_search_that_says_it_is_incomplete_is_taken_as_far_as_it_goes_with_a_warning(
+    workspace: Workspace, pages: list[str], api: StandIn
+) -> None:
+    def cut_short(request):
+        answer = request.normal()
+        answer.body |= {"request_status": {"type": "incomplete"}}
+        if (request.body or {}).get("start_cursor"):
+            answer.body |= {"has_more": False, "next_cursor": None}
+        return answer
+
+    api.answer(on("POST", SEARCH, cut_short))
+
+    result = sync("pages")
+
+    assert result.errors == {}
+    assert sorted(result.ids("pages")) == sorted(pages[50:])
+    (warning,) = result.warnings
+    assert "the stream pages no more than its newest 200 items" in warning
