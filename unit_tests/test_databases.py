@@ -728,3 +728,26 @@ def test_a_query_that_notion_cannot_make_in_time_is_asked_for_in_smaller_pages(
     assert result.errors == {}
     sizes = [r.body["page_size"] for r in api.requests if r.path.endswith("/query")]
     assert sizes == [100, 50, 100]
+
+
+def test_a_row_of_which_notion_gives_the_id_alone_is_left_out_with_a_warning(
+    workspace: Workspace, api: StandIn
+) -> None:
+    source = add_source(workspace)
+    hidden, shown = (workspace.add_row(source, {"Name": name}) for name in ("Hidden", "Shown"))
+
+    def partial(request: Request) -> Answer:
+        answer = request.normal()
+        results = answer.body["results"]  # type: ignore[index,call-overload]
+        results[0] = {"object": "page", "id": results[0]["id"]}
+        return answer
+
+    api.answer(on("POST", "/v1/data_sources/.*/query", partial))
+    table = table_of(workspace, source)
+
+    result = sync(table)
+
+    assert result.ids(table) == [shown]
+    assert result.errors == {}
+    (warning,) = result.warnings
+    assert hidden in warning and "its id alone" in warning
