@@ -8,21 +8,22 @@ so nothing here keeps what belongs to one read anywhere but in that read's local
 import json
 import logging
 import re
+import sqlite3
 import time
 import unicodedata
 from base64 import b64encode
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from itertools import chain
 from math import inf
 from sys import intern
-from threading import Condition, Lock
-from typing import Any, ClassVar, Optional
+from threading import Condition, Lock, RLock
+from typing import Any, ClassVar, NamedTuple, Optional
 from urllib.parse import urlsplit
 
 from airbyte_cdk.models import FailureType
@@ -56,6 +57,7 @@ from airbyte_cdk.sources.declarative.schema import SchemaLoader
 from airbyte_cdk.sources.declarative.transformations import RecordTransformation
 from airbyte_cdk.sources.http_logger import format_http_message
 from airbyte_cdk.sources.streams.concurrent.cursor import ConcurrentCursor, Cursor
+from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
 from airbyte_cdk.sources.streams.core import StreamData
 from airbyte_cdk.sources.streams.http.error_handlers.response_models import (
     SUCCESS_RESOLUTION,
@@ -88,10 +90,10 @@ class NotionErrorHandler(DefaultErrorHandler):
     through the same filters as an error, and is tried again where none of them matches.
 
     Attributes:
-        expected_object: the `object` of a good answer: `list`, or that of the single object asked for.
+        expected_objects: what a good answer may be: a `list`, or the single object asked for.
     """
 
-    expected_object: str = "list"
+    expected_objects: Sequence[str] = ("list",)
 
     def interpret_response(self, response_or_exception: Any) -> ErrorResolution:
         if getattr(response_or_exception, "ok", False):
@@ -112,9 +114,9 @@ class NotionErrorHandler(DefaultErrorHandler):
             body = _body_of(response)
         except ValueError:
             return False
-        if not isinstance(body, dict) or body.get("object") != self.expected_object:
+        if not isinstance(body, dict) or body.get("object") not in self.expected_objects:
             return False
-        return self.expected_object != "list" or (
+        return body["object"] != "list" or (
             isinstance(body.get("results"), list) and isinstance(body.get("has_more"), bool)
         )
 
@@ -314,7 +316,7 @@ class NotionRetriever(SimpleRetriever):
         if isinstance(self.cursor, ConcurrentPerPartitionCursor):
             PartitionsCursor.take_over(self.cursor, at_the_end=self.left_out.summarise)
             if isinstance(self.partition_router, PageRouter):
-                self.partition_router.resume(self.cursor.state.get("parent_state"))
+                self.partition_router.resume(self.cursor)
 
     @property
     def session(self) -> Any:
@@ -328,11 +330,14 @@ class NotionRetriever(SimpleRetriever):
     def read_records(
         self, records_schema: Mapping[str, Any], stream_slice: Optional[StreamSlice] = None
     ) -> Iterable[StreamData]:
-        try:
+        if not isinstance(self.cursor, PartitionsCursor):
             yield from super().read_records(records_schema, stream_slice)
+            return
+        try:
+            with self.connection.partition():
+                yield from super().read_records(records_schema, stream_slice)
         finally:
-            if isinstance(self.cursor, PartitionsCursor):
-                self.cursor.one_was_read()
+            self.cursor.one_was_read()
 
     def _read_pages(
         self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
@@ -385,14 +390,17 @@ class NotionRetriever(SimpleRetriever):
                 ) from error
             raise
         if response is not None and not response.ok:  # what the error handler ignores
-            where = {**stream_slice.partition, **stream_slice.extra_fields}
-            body = _body_of(response)
-            self.left_out.warn(
-                ", ".join(f"{key} {where[key]}" for key in _PLACES if key in where),
-                self.REASONS.get(body["code"], body["code"]),
-                body["message"],
-            )
+            self._leave_out({**stream_slice.partition, **stream_slice.extra_fields}, response)
         return response
+
+    def _leave_out(self, where: Mapping[str, Any], response: Any) -> None:
+        """Say what an answer does not give that the error handler ignores."""
+        body = _body_of(response)
+        self.left_out.warn(
+            ", ".join(f"{key} {where[key]}" for key in _PLACES if key in where),
+            self.REASONS.get(body["code"], body["code"]),
+            body["message"],
+        )
 
 
 @dataclass
@@ -405,11 +413,16 @@ class SearchRetriever(NotionRetriever):
 
     Several streams need the same listing, also at the same time. It is read once: the runtime's cache
     of requests, which would keep no POST by itself, holds its pages on disk for the sync.
+
+    Attributes:
+        only_in_scope: True to leave out what is not under the pages that the configuration names.
     """
 
     # So many items in a row that are too old end the listing: an item is found as long as fewer
     # older ones stand before it. One alone would do only if the index were sorted.
     OLDER_ITEMS_THAT_END_THE_LISTING: ClassVar[int] = 50
+
+    only_in_scope: bool = False
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
@@ -442,9 +455,14 @@ class SearchRetriever(NotionRetriever):
         listing = Listing(self.name)
         stream_slice = _with_extra(stream_slice, listing=listing)
         older_in_a_row = 0
+        known = KnownPages.of(self.config)
         for record in super()._read_pages(records_generator_fn, stream_slice):
             if record["last_edited_time"] >= oldest:
                 older_in_a_row = 0
+                if self.only_in_scope:
+                    known.note(record.data)
+                    if not known.is_in_scope(record["id"]):
+                        continue
                 yield record
             else:
                 older_in_a_row += 1
@@ -455,6 +473,44 @@ class SearchRetriever(NotionRetriever):
                 f"Notion's search gave the stream {self.name} no more than its newest {len(listing.emitted)} "
                 "items, and says that there are more. They are missing until they are edited."
             )
+
+
+@dataclass
+class PagesRetriever(SearchRetriever):
+    """Reads the pages that search lists, then those that it leaves out, each with its place in the workspace.
+
+    Each page gains `path` (the ids of the pages and data sources that hold it, from the root down),
+    `path_titles` (their titles) and `depth` (how many they are). What holds a page mostly comes after it
+    in the listing, so the listing is kept until its end.
+    """
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        super().__post_init__(parameters)
+        ListingCursor.take_over(self.cursor)
+
+    def _read_pages(
+        self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
+    ) -> Iterable[Record]:
+        known = KnownPages.of(self.config)
+        for record in super()._read_pages(records_generator_fn, stream_slice):
+            known.note(record.data, listed_by=self.name)
+            known.keep(LISTED, "search", record.data)
+        since = stream_slice.cursor_slice.get("start_time", "")
+        ways: Counter[str] = Counter()
+        for way, page, is_new in chain(known.kept(LISTED), known.beside_search(since, self.name)):
+            if (is_new or page["last_edited_time"] >= since) and known.is_in_scope(page["id"]):
+                ways[way] += 1
+                yield self._with_place(page, known, stream_slice)
+        known.say_what_was_found(self.name, ways)
+
+    def _with_place(
+        self, page: MutableMapping[str, Any], known: "KnownPages", stream_slice: StreamSlice
+    ) -> Record:
+        path = known.path_of(page["id"])
+        page["path"] = None if path is None else [id for id, _ in path]
+        page["path_titles"] = None if path is None else [title for _, title in path]
+        page["depth"] = None if path is None else len(path)
+        return Record(page, self.name, stream_slice)
 
 
 @dataclass
@@ -481,6 +537,8 @@ class BlockTreeRetriever(NotionRetriever):
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
         self._ahead = ThreadPoolExecutor(self.connection.most_at_once, "ahead")
+        if isinstance(self.partition_router, PageRouter):
+            self.partition_router.walks = True
 
     def _read_pages(
         self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
@@ -534,6 +592,8 @@ class BlockTreeRetriever(NotionRetriever):
                     continue
                 block: Any = record.data
                 if block["type"] in self.NOT_RECORDS:
+                    if isinstance(self.partition_router, PageRouter):
+                        self.partition_router.meet(block)
                     continue
                 block["parent"] = {
                     **(block.get("parent") or {}),
@@ -645,11 +705,14 @@ class MarkdownRetriever(NotionRetriever):
                 continue
             markdown = _with_block(markdown, block_id, block["markdown"])
             unknown.extend(block.get("unknown_block_ids") or [])
+        known = KnownPages.of(self.config)
+        path = known.path_of(page_id)
         yield Record(
             {
                 "id": page_id,
                 "last_edited_time": stream_slice.extra_fields["last_edited_time"],
-                "title": stream_slice.extra_fields["title"],
+                "title": known.title_of(page_id),
+                "path_titles": None if path is None else [title for _, title in path],
                 "markdown": markdown,
                 "plain_text": _without_marks(markdown),
                 "truncated": bool(missing),
@@ -691,6 +754,360 @@ def _text_of_block(block: Mapping[str, Any]) -> str:
     return "\n".join([*texts, "\t".join(_plain_text(cell) for cell in cells)] if cells else texts)
 
 
+# -------------------------------------------------------------------------- pages beside search
+
+
+class Found(NamedTuple):
+    """A page that search did not list.
+
+    Attributes:
+        way: where it was found: in its `database`, or in its `parent`, another page.
+        page: the page, as Notion answered it, with its properties as an array.
+        is_new: whether no earlier sync has found it.
+    """
+
+    way: str
+    page: MutableMapping[str, Any]
+    is_new: bool
+
+
+# What `KnownPages` keeps besides the rows edited since a time.
+LISTED, FOUND_IN_WALK, ASKED_FOR = "listed", "found in walk", "asked for"
+
+
+class KnownPages:
+    """What the streams of one sync know of its pages: where they are, and those that search left out.
+
+    It lies on disk, for there may be many. Search is documented as incomplete, so pages are found in two
+    more ways: as rows of their database, which any stream over pages may be the first to ask for, and
+    in other pages, by the streams that walk them. Those that do not walk wait for the others' end.
+    https://developers.notion.com/reference/search-optimizations-and-limitations
+
+    Attributes:
+        finder: asks Notion for pages; None in a test read of the Connector Builder, which goes by search.
+        is_complete: whether to look beside search at all.
+    """
+
+    SECONDS_FOR_A_WALK_TO_BEGIN = 10
+
+    _lock = Lock()
+
+    @classmethod
+    def of(cls, config: Any) -> "KnownPages":
+        """What belongs to the sync with this configuration, which all of the sync's components share."""
+        with cls._lock:
+            return config.get("__known_pages") or config.setdefault("__known_pages", cls(config))
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.finder: Optional[PageFinder] = None
+        self._links = config.get("root_pages") or []
+        self._roots = frozenset(_id_in(link, "page") for link in self._links)
+        self._searches_only = config.get("page_discovery") == "search"
+        self._streams = config.get("__streams")
+        self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._db.executescript(
+            "PRAGMA journal_mode = OFF;"
+            "CREATE TABLE places (id PRIMARY KEY, title, parent_type, parent_id) WITHOUT ROWID;"
+            "CREATE TABLE listed (stream, id, PRIMARY KEY (stream, id)) WITHOUT ROWID;"
+            "CREATE TABLE kept (number INTEGER PRIMARY KEY, listing, id, version, way, page, is_new,"
+            " UNIQUE (listing, id, version));"
+            "CREATE INDEX by_id ON kept (id);"
+        )
+        self._db_lock = RLock()
+        self._asking: dict[str, Lock] = defaultdict(Lock)
+        self._querying = Lock()
+        self._queried: set[str] = set()
+        self._rows_since: set[str] = set()
+        self._news = Condition()
+        self._begun: set[str] = set()
+        self._under_way: set[str] = set()
+
+    def __deepcopy__(self, memo: Any) -> "KnownPages":
+        return self
+
+    @property
+    def is_complete(self) -> bool:
+        return self.finder is not None and not self._searches_only
+
+    def _sql(self, statement: str, *values: Any) -> list[Any]:
+        with self._db_lock:
+            return self._db.execute(statement, values).fetchall()
+
+    # Places
+
+    def note(self, item: Mapping[str, Any], listed_by: Optional[str] = None) -> None:
+        """Note where a page, data source, database or block is, and which stream has it from search."""
+        kind, parent_id = _parent_of(item)
+        self._note_place(item["id"], _title_of(item), kind, parent_id)
+        if item["object"] == "data_source" and kind == "database_id":
+            self._note_place(parent_id, None, *_parent_of(item, "database_parent"))
+        if listed_by:
+            self._sql("INSERT OR IGNORE INTO listed VALUES (?, ?)", listed_by, item["id"])
+
+    def _note_place(self, *place: Optional[str]) -> None:
+        self._sql("INSERT OR REPLACE INTO places VALUES (?, ?, ?, ?)", *place)
+
+    def is_listed(self, page_id: str, stream: str) -> bool:
+        """Whether search gave a page to a stream."""
+        return bool(self._sql("SELECT 1 FROM listed WHERE stream = ? AND id = ?", stream, page_id))
+
+    def title_of(self, page_id: str) -> Optional[str]:
+        place = self._place(page_id)
+        return place and place[0]
+
+    def path_of(self, item_id: str) -> Optional[list[tuple[str, str]]]:
+        """The ids and titles of the pages and data sources that hold a page, from the root down.
+
+        What the connection may not see ends the path. One request for each of them that no listing of
+        this sync holds; limited to search, None where that would be necessary.
+        """
+        ancestors = self._ancestors(item_id)
+        return ancestors and [(id, title) for id, title in reversed(ancestors) if title is not None]
+
+    def is_in_scope(self, item_id: str) -> bool:
+        """Whether an item is one of the pages that the configuration names, or under one of them."""
+        if not self._roots:
+            return True
+        above = (id for id, _ in self._ancestors(item_id) or [])
+        return any(id.replace("-", "") in self._roots for id in (item_id, *above))
+
+    def _ancestors(self, item_id: str) -> Optional[list[tuple[str, Optional[str]]]]:
+        """The ids and titles of all that holds an item, from the nearest up; no title but of pages and data sources."""
+        ancestors: dict[str, Optional[str]] = {}
+        _, kind, parent_id = self._place(item_id) or (None, None, None)
+        while parent_id and parent_id not in ancestors:
+            place = self._place(parent_id) or self._ask_for_place(kind, parent_id)
+            if place is None:
+                return None
+            ancestors[parent_id], kind, parent_id = place
+        return list(ancestors.items())
+
+    def _place(self, item_id: str) -> Optional[tuple[Optional[str], Any, Any]]:
+        places = self._sql("SELECT title, parent_type, parent_id FROM places WHERE id = ?", item_id)
+        return places[0] if places else None
+
+    def _ask_for_place(self, kind: Any, item_id: str) -> Optional[tuple[Optional[str], Any, Any]]:
+        if self.finder is None or (self._searches_only and not self._roots):
+            return None
+        item = self._ask_for(kind, item_id)
+        if not item:
+            self._note_place(item_id, None, None, None)
+        return self._place(item_id)
+
+    def _ask_for(self, kind: str, item_id: str) -> Optional[MutableMapping[str, Any]]:
+        """An item from Notion, which is asked once; None where it is gone or out of sight."""
+        with self._asking[item_id]:
+            kept = self._sql(
+                "SELECT page FROM kept WHERE id = ? ORDER BY version DESC LIMIT 1", item_id
+            )
+            if kept:
+                return json.loads(kept[0][0])
+            item = self.finder.get(kind, item_id)  # type: ignore[union-attr]
+            if item:
+                self.keep(ASKED_FOR, "", item)
+            return item
+
+    # Pages that search did not list
+
+    def beside_search(self, since: str, stream: str) -> Iterator[Found]:
+        """All that search did not list to a stream, which ends when nobody walks any more."""
+        for row in self.rows_beside_search(since, stream):
+            yield Found("database", row, False)
+        yield from self.found_in_walks(stream)
+
+    def rows_beside_search(self, since: str, stream: str) -> Iterator[MutableMapping[str, Any]]:
+        """The rows edited since a time that search did not list to a stream."""
+        if not self.is_complete:
+            return
+        with self._querying:
+            if since not in self._rows_since:
+                self._sql("DELETE FROM kept WHERE listing = ?", since)
+                self._query_all(since, stream)
+                self._rows_since.add(since)
+        for found in self.kept(since):
+            if not self.is_listed(found.page["id"], stream):
+                yield found.page
+
+    def _query_all(self, since: str, stream: str) -> None:
+        def query(data_source: Mapping[str, Any]) -> None:
+            for row in self.finder.rows_of(data_source["id"], since):  # type: ignore[union-attr]
+                if not self.is_listed(row["id"], stream):
+                    self.keep(since, "database", row)
+
+        data_sources = list(self.finder.all_data_sources())  # type: ignore[union-attr]
+        for data_source in data_sources:
+            self.note(data_source)
+            self._queried.add(_parent_of(data_source)[1] or "")
+        self.side_by_side(query, [each for each in data_sources if self.is_in_scope(each["id"])])
+
+    def is_queried(self, database_id: str) -> bool:
+        """Whether the rows of a database are known, for search lists one of its data sources."""
+        return database_id in self._queried
+
+    def side_by_side(self, call: Callable[[Any], None], items: Sequence[Any]) -> None:
+        """Make calls with requests in them, as many at once as there are workers."""
+        if items:
+            workers = self.finder.connection.most_at_once  # type: ignore[union-attr]
+            with ThreadPoolExecutor(workers, "finder") as pool:
+                deque(pool.map(call, items), maxlen=0)
+
+    def page(self, page_id: str) -> Optional[MutableMapping[str, Any]]:
+        """A page that a walk met; None where it is gone."""
+        return self._ask_for("page_id", page_id)
+
+    def rows_of_database(
+        self, database_id: str, since: str
+    ) -> Optional[list[MutableMapping[str, Any]]]:
+        """The rows edited since a time of a database that a walk met; None for a view of another one."""
+        finder: Any = self.finder
+        database = self._ask_for("database_id", database_id)
+        if database is None:
+            return None
+        rows = []
+        for data_source in database["data_sources"]:
+            self._note_place(data_source["id"], data_source["name"], "database_id", database_id)
+            rows += finder.rows_of(data_source["id"], since)
+        return rows
+
+    def keep(self, listing: str, way: str, page: Mapping[str, Any], is_new: bool = True) -> None:
+        """Keep a page, or another item that was asked for."""
+        self.note(page)
+        with self._news:
+            self._sql(
+                "INSERT OR IGNORE INTO kept (listing, id, version, way, page, is_new)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                *(listing, page["id"], page.get("last_edited_time"), way, json.dumps(page), is_new),
+            )
+            self._news.notify_all()
+
+    def kept(self, listing: str) -> Iterator[Found]:
+        number = 0
+        while True:
+            kept = self._sql(
+                "SELECT number, way, page, is_new FROM kept WHERE listing = ? AND number > ?"
+                " ORDER BY number LIMIT 100",
+                *(listing, number),
+            )
+            if not kept:
+                return
+            number = kept[-1][0]
+            for _, way, page, is_new in kept:
+                yield Found(way, json.loads(page), bool(is_new))
+
+    # Walks
+
+    def begin_walk(self, stream: str) -> None:
+        with self._news:
+            self._begun.add(stream)
+            self._under_way.add(stream)
+            self._news.notify_all()
+
+    def end_walk(self, stream: str) -> None:
+        with self._news:
+            self._under_way.discard(stream)
+            self._news.notify_all()
+
+    def found_in_walks(self, stream: str) -> Iterator[Found]:
+        """What the walks of this sync meet and search did not list to a stream, until the last one ends."""
+        if not self.is_complete:
+            return
+        with self._news:
+            # The runtime alone does not say which streams it reads.
+            if self._streams is None:
+                self._news.wait_for(lambda: self._begun, self.SECONDS_FOR_A_WALK_TO_BEGIN)
+            else:
+                walks = {"blocks", "block_comments"} & set(self._streams)
+                self._news.wait_for(lambda: walks <= self._begun)
+            self._news.wait_for(lambda: not self._under_way)
+        for found in self.kept(FOUND_IN_WALK):
+            if not self.is_listed(found.page["id"], stream):
+                yield found
+
+    def say_what_was_found(self, stream: str, ways: Mapping[str, int]) -> None:
+        """Say how many pages each way has found for a stream."""
+        if self._searches_only:
+            LOGGER.info(f"Stream {stream} found {ways['search']} pages through search alone.")
+        elif self.is_complete:
+            LOGGER.info(
+                f"Stream {stream} found {ways['search']} pages through search, {ways['database']} more "
+                f"through their databases, and {ways['parent']} more within other pages"
+                + (
+                    "."
+                    if self._begun
+                    else ", which this sync does not walk: the stream blocks does."
+                )
+            )
+
+    def check_roots(self) -> None:
+        """Raise a sentence where a page that the configuration names cannot be seen."""
+        for link in self._links:
+            page_id = _with_hyphens(_id_in(link, "page"))
+            if not any(self._ask_for(kind, page_id) for kind in ("page_id", "database_id")):
+                raise _bad_configuration(
+                    f"The page {link} is not among those that this connection sees. Open it in Notion, "
+                    "choose ••• > Connections, add this connection, and test again; or take it off the list."
+                )
+
+    def roots(self) -> list[str]:
+        """The ids of the pages that the configuration names."""
+        return [_with_hyphens(root) for root in sorted(self._roots)]
+
+
+@dataclass
+class PageFinder(NotionRetriever):
+    """Gets single pages, databases, data sources and blocks, and what `KnownPages` asks for besides.
+
+    Attributes:
+        data_sources: lists the data sources.
+        rows: lists the rows of one data source that were edited since a time.
+    """
+
+    data_sources: Optional[Retriever] = None
+    rows: Optional[Retriever] = None
+
+    ENDPOINTS: ClassVar[Mapping[str, str]] = {
+        "page_id": "pages",
+        "block_id": "blocks",
+        "data_source_id": "data_sources",
+        "database_id": "databases",
+    }
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        super().__post_init__(parameters)
+        known = KnownPages.of(self.config)
+        if not isinstance(self.data_sources.paginator, PaginatorTestReadDecorator):  # type: ignore[union-attr]
+            known.finder = known.finder or self
+
+    def get(self, kind: str, item_id: str) -> Optional[MutableMapping[str, Any]]:
+        """An object by the type of the reference to it; None where it is gone, or never was."""
+        if kind not in self.ENDPOINTS:
+            return None
+        where = {"endpoint": self.ENDPOINTS[kind], "id": item_id}
+        return next(self._items_of(self, "", where), None)
+
+    def all_data_sources(self) -> Iterator[MutableMapping[str, Any]]:
+        return self._items_of(self.data_sources, "", {})
+
+    def rows_of(self, data_source_id: str, since: str) -> Iterator[MutableMapping[str, Any]]:
+        """The rows of a data source that were edited since a time."""
+        return self._items_of(self.rows, since, {"data_source_id": data_source_id})
+
+    @staticmethod
+    def _items_of(
+        retriever: Any, since: str, where: Mapping[str, Any]
+    ) -> Iterator[MutableMapping[str, Any]]:
+        stream_slice = StreamSlice(
+            partition={}, cursor_slice={"start_time": since}, extra_fields=where
+        )
+        for record in retriever.read_records({}, stream_slice):
+            if record["object"] == "page":
+                PropertiesAsArray().transform(record.data)
+            yield record.data
+
+    def _leave_out(self, where: Mapping[str, Any], response: Any) -> None:
+        """Nothing is missing: what holds a page may be out of sight, and a database a view of another."""
+
+
 # ------------------------------------------------------------------------------ partition routers
 
 
@@ -702,8 +1119,9 @@ class PageRouter(SubstreamPartitionRouter):
     from the oldest up, "every page up to this one is delivered" is true at any moment, and a sync that
     was cut off goes on where it was. The router's state, under its parent stream's name:
 
-    - during a walk `{"last_edited_time", "page_id"}` of the page walked last, `"newest"`: the newest
-      `last_edited_time` when the walk began, and `"began"`: when that was;
+    - during a walk what it was before, with `"reached"`: the `{"last_edited_time", "page_id"}` of the page
+      walked last, `"newest"`: the newest `last_edited_time` when the walk began, and `"began"`: when
+      that was;
     - after it `{"last_edited_time": newest, "walked": {page_id: last_edited_time}}`, or `{}` where the
       next walk takes all pages again.
 
@@ -711,13 +1129,18 @@ class PageRouter(SubstreamPartitionRouter):
     shows late are found. Those that were walked already stand in `walked` and are not walked again,
     unless they were edited so shortly before that another edit could carry the same rounded time.
 
+    Pages that search leaves out come after those that it lists, as they are found (`KnownPages`). Where
+    the stream itself meets them in its walk, the state keeps them in `unlisted`: `pages`, each with the
+    `last_edited_time` that was walked (empty before that), and `databases`, whose rows are in `pages`
+    only until they were walked. Each sync asks for these, for nobody else knows them.
+
     Attributes:
         only_changed_pages: True to walk the pages edited since the last walk, False to walk all.
-        with_titles: True to give each slice the `title` of its page, which takes memory.
+        walks: True where the stream's retriever calls `meet` for the pages and databases within pages.
     """
 
     only_changed_pages: bool = True
-    with_titles: bool = False
+    walks: bool = False
 
     # As long as the lookback window in the manifest.
     UNSETTLED = timedelta(minutes=10)
@@ -729,52 +1152,96 @@ class PageRouter(SubstreamPartitionRouter):
         self._parent = self.parent_stream_configs[0].stream.name
         self._state: Mapping[str, Any] = {}
         self.began = _in_notions_format(datetime.now(timezone.utc))
+        self._since = ""
+        self._pages: dict[str, str] = {}
+        self._databases: list[str] = []
+        self._rows: set[str] = set()
+        self._known = KnownPages.of(self.config)
 
-    def resume(self, state: Optional[Mapping[str, Any]]) -> None:
-        """Take up the state of an earlier sync: the `parent_state` of the stream's state."""
-        self._state = (state or {}).get(self._parent) or {}
+    def resume(self, cursor: "PartitionsCursor") -> None:
+        """Take up the state of an earlier sync: the `parent_state` of the stream's cursor."""
+        self._cursor = cursor
+        self._name = cursor._stream_name
+        self._state = (cursor.state.get("parent_state") or {}).get(self._parent) or {}
         self.began = self._state.get("began", self.began)
+        unlisted = self._state.get("unlisted") or {}
+        self._state = {key: value for key, value in self._state.items() if key != "unlisted"}
+        self._pages = dict(unlisted.get("pages") or {})
+        self._databases = list(unlisted.get("databases") or [])
 
     def get_stream_state(self) -> Mapping[str, Any]:
         return {self._parent: self._state}
 
+    def with_unlisted(self, parent_state: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The state with all that search left out and that was met so far, whatever the walk has reached.
+
+        A page is met after the states were made that name the page holding it.
+        """
+        if not self._pages and not self._databases:
+            return parent_state
+        unlisted = {"pages": dict(self._pages), "databases": list(self._databases)}
+        return {
+            **parent_state,
+            self._parent: {**parent_state.get(self._parent, {}), "unlisted": unlisted},
+        }
+
     def stream_slices(self) -> Iterable[StreamSlice]:
-        before = self._state
+        self.walks = self.walks and self._known.is_complete
+        if not self.walks:
+            yield from self._stream_slices()
+            return
+        self._known.begin_walk(self._name)
+        try:
+            yield from self._stream_slices()
+        finally:
+            self._known.end_walk(self._name)
+
+    def _stream_slices(self) -> Iterable[StreamSlice]:
+        before, known = self._state, self._known
         walked = before.get("walked", {})
-        reached = (
-            (before.get("last_edited_time", ""), before["page_id"])
-            if "page_id" in before
-            else ("", "")
+        reached = tuple(
+            before.get("reached", {}).get(key, "") for key in ("last_edited_time", "page_id")
         )
         versions: dict[str, str] = {}  # a listing may show an older and a newer one of a page
-        titles: dict[str, str] = {}
         for partition in self.parent_stream_configs[0].stream.generate_partitions():
+            self._since = (partition.to_slice() or {}).get("start_time", "")
             for page in partition.read():
+                known.note(page, listed_by=self._name)
                 last_edited_time = intern(page["last_edited_time"])  # many share a minute
                 versions[page["id"]] = max(last_edited_time, versions.get(page["id"], ""))
-                if self.with_titles:
-                    titles[page["id"]] = _title_of(page["properties"])
+        ways = Counter({"search": len(versions)})
+        rows = known.rows_beside_search(self._since, self._name)
+        for row in chain(rows, self._rows_of_unlisted_databases()):
+            if row["id"] not in versions:
+                ways["database"] += 1
+                versions[row["id"]] = intern(row["last_edited_time"])
+            if (versions[row["id"]], row["id"]) > reached:
+                self._pages.pop(row["id"], None)  # it has its turn
+        if self.walks:
+            self._ask_for_unlisted_pages()
         listed = sorted(
-            (last_edited_time, page_id) for page_id, last_edited_time in versions.items()
+            (last_edited_time, page_id)
+            for page_id, last_edited_time in versions.items()
+            if known.is_in_scope(page_id)
         )
         del versions
         pages = [page for page in listed if page > reached and walked.get(page[1], "") < page[0]]
         newest = before.get("newest") or (listed[-1][0] if listed else "")
         for last_edited_time, page_id in pages:
             self._state = {
-                "last_edited_time": last_edited_time,
-                "page_id": page_id,
+                **before,
+                "reached": {"last_edited_time": last_edited_time, "page_id": page_id},
                 "newest": newest,
                 "began": self.began,
             }
-            yield StreamSlice(
-                partition={"page_id": page_id},
-                cursor_slice={},
-                extra_fields={
-                    "last_edited_time": last_edited_time,
-                    "title": titles.get(page_id),
-                },
-            )
+            yield _slice_of_page(page_id, last_edited_time)
+        takes_all = not before or "reached" in before or not self.only_changed_pages
+        beside = self._cursor.met() if self.walks else known.found_in_walks(self._name)
+        for way, page, is_new in beside:
+            if is_new or takes_all or page["last_edited_time"] >= self._since:
+                ways[way] += 1
+                yield _slice_of_page(page["id"], page["last_edited_time"])
+        known.say_what_was_found(self._name, ways)
         if not self.only_changed_pages:
             self._state = {}
         elif newest:
@@ -782,6 +1249,82 @@ class PageRouter(SubstreamPartitionRouter):
                 "last_edited_time": newest,
                 "walked": self._settled(listed, newest, walked, pages),
             }
+
+    def meet(self, block: Mapping[str, Any]) -> None:
+        """Take a `child_page` or `child_database` block of the walk, which search may have left out.
+
+        One that is older than the listing reaches is not in it either: it was met when it was new, in
+        the walk of the page that was edited by adding it. As recorded, such a block has its page's times.
+        """
+        known, block_id = self._known, block["id"]
+        if not self.walks or block["last_edited_time"] < self._since:
+            return
+        if block["type"] == "child_page":
+            if block_id not in self._pages and not known.is_listed(block_id, self._name):
+                self._pages[block_id] = ""
+                self._ask_for_page(block_id)
+        elif (
+            block["type"] == "child_database"
+            and block_id not in self._databases
+            and not known.is_queried(block_id)
+        ):
+            self._databases.append(block_id)
+            self._ask_for_database(block_id)
+
+    def _rows_of_unlisted_databases(self) -> Iterator[Mapping[str, Any]]:
+        """The rows of the databases that earlier walks met, and that search leaves out."""
+        for database_id in list(self._databases) if self.walks else []:
+            rows = self._known.rows_of_database(database_id, self._since)
+            if rows is None or self._known.is_queried(database_id):
+                self._databases.remove(database_id)
+            for row in rows or []:
+                self._known.keep(FOUND_IN_WALK, "database", row)
+                yield row
+
+    def _ask_for_unlisted_pages(self) -> None:
+        """Ask for the pages that earlier walks met, and for those that are the scope."""
+        known = self._known
+        for page_id in [each for each in self._pages if known.is_listed(each, self._name)]:
+            del self._pages[page_id]
+        roots = [each for each in known.roots() if not known.is_listed(each, self._name)]
+        known.side_by_side(self._ask_for_page, list(self._pages))
+        known.side_by_side(self._ask_for_root, [each for each in roots if each not in self._pages])
+
+    def _ask_for_root(self, page_id: str) -> None:
+        page = self._known.page(page_id)
+        if page is not None and page["last_edited_time"] >= self._since:
+            self._ask_for_page(page["id"])
+
+    def _ask_for_page(self, page_id: str) -> None:
+        page = self._known.page(page_id)
+        if page is None or page["in_trash"]:
+            self._pages.pop(page_id, None)
+            return
+        if _parent_of(page)[0] == "data_source_id":
+            self._rows.add(page_id)
+        walked = self._pages.setdefault(page_id, "")
+        self._known.keep(FOUND_IN_WALK, "parent", page, is_new=not walked)
+        if page["last_edited_time"] > walked:
+            self._cursor.meet("parent", page)
+
+    def _ask_for_database(self, database_id: str) -> None:
+        rows = self._known.rows_of_database(database_id, self._since)
+        if rows is None:  # a view of another database looks the same, or it is gone
+            self._databases.remove(database_id)
+        for row in rows or []:
+            if not self._known.is_listed(row["id"], self._name):
+                self._pages[row["id"]] = ""
+                self._rows.add(row["id"])
+                self._known.keep(FOUND_IN_WALK, "database", row)
+                self._cursor.meet("database", row)
+
+    def was_walked(self, page_id: str, last_edited_time: str) -> None:
+        """Note that all of a page was delivered, for the state."""
+        if page_id in self._rows:  # the next sync asks its database
+            self._pages.pop(page_id, None)
+        elif page_id in self._pages:
+            settled = _in_notions_format(ab_datetime_parse(self.began) - self.UNSETTLED)
+            self._pages[page_id] = min(last_edited_time, settled)
 
     def _settled(
         self,
@@ -802,6 +1345,14 @@ class PageRouter(SubstreamPartitionRouter):
         return dict(pages[-self.MOST_WALKED :])
 
 
+def _slice_of_page(page_id: str, last_edited_time: str) -> StreamSlice:
+    return StreamSlice(
+        partition={"page_id": page_id},
+        cursor_slice={},
+        extra_fields={"last_edited_time": last_edited_time},
+    )
+
+
 class PartitionsCursor(ConcurrentPerPartitionCursor):
     """The runtime's cursor for many partitions, with the habits of a long walk over pages.
 
@@ -817,6 +1368,7 @@ class PartitionsCursor(ConcurrentPerPartitionCursor):
 
     at_the_end: Callable[[], None]
     _room: Condition
+    _met: deque[Found]
     _waiting = 0
     _of_partitions: Optional[ConcurrentCursor] = None
     _latest = ""
@@ -827,23 +1379,62 @@ class PartitionsCursor(ConcurrentPerPartitionCursor):
     ) -> None:
         """Turn the runtime's cursor into this one."""
         cursor.__class__ = cls
-        vars(cursor).update(at_the_end=at_the_end, _room=Condition())
+        vars(cursor).update(at_the_end=at_the_end, _room=Condition(), _met=deque())
 
     def stream_slices(self) -> Iterable[StreamSlice]:
-        """The runtime lets up to 20,000 partitions wait, 3 KB each; a few keep its workers as busy."""
-        for stream_slice in super().stream_slices():
-            with self._room:
-                self._waiting += 1
-                if self._waiting == self.MOST_WAITING:
-                    self._room.wait_for(lambda: self._waiting <= self.MOST_WAITING // 2)
-            yield stream_slice
+        """The runtime lets up to 20,000 partitions wait, 3 KB each; a few keep its workers as busy.
+
+        It also looks one partition ahead, which would never come where it is met in the walk of this one.
+        """
+        self._timer.start()
+        for partition in self._partition_router.stream_slices():
+            parent_state = self._partition_router.get_stream_state() or {}
+            for stream_slice in self._generate_slices_from_partition(partition, parent_state):
+                with self._room:
+                    self._waiting += 1
+                    if self._waiting == self.MOST_WAITING:
+                        self._room.wait_for(lambda: self._waiting <= self.MOST_WAITING // 2)
+                yield stream_slice
 
     def one_was_read(self) -> None:
         """Make room for a partition: one was read, or failed."""
         with self._room:
             self._waiting -= 1
-            if self._waiting == self.MOST_WAITING // 2:
-                self._room.notify()
+            if self._waiting in (0, self.MOST_WAITING // 2):
+                self._room.notify_all()
+
+    def meet(self, way: str, page: Mapping[str, Any]) -> None:
+        """Take a page that was met in the walk of another; `way` says how."""
+        with self._room:
+            self._met.append(Found(way, page, True))
+            self._room.notify_all()
+
+    def met(self) -> Iterator[Found]:
+        """The pages that `meet` took, until every partition was read."""
+        while True:
+            with self._room:
+                self._room.wait_for(lambda: self._met or not self._waiting)
+                if not self._met:
+                    return
+                found = self._met.popleft()
+            yield found
+
+    @property
+    def state(self) -> MutableMapping[str, Any]:
+        state = super().state
+        if isinstance(self._partition_router, PageRouter):
+            parent_state = state.get("parent_state") or {}
+            state["parent_state"] = self._partition_router.with_unlisted(parent_state)
+        return state
+
+    def close_partition(self, partition: Partition) -> None:
+        if isinstance(self._partition_router, PageRouter):
+            page = partition.to_slice()
+            self._partition_router.was_walked(
+                page["page_id"],  # type: ignore[index]
+                page.extra_fields["last_edited_time"],  # type: ignore[union-attr]
+            )
+        super().close_partition(partition)
 
     def _create_cursor(self, *args: Any, **kwargs: Any) -> ConcurrentCursor:
         """All partitions begin with the same state, so they share a cursor, which takes time to make."""
@@ -881,6 +1472,20 @@ class PartitionsCursor(ConcurrentPerPartitionCursor):
         self.at_the_end()
 
 
+class ListingCursor(ConcurrentCursor):
+    """No state beyond the sync's beginning: what came early may be edited before the rest has come."""
+
+    @classmethod
+    def take_over(cls, cursor: Optional[Cursor]) -> None:
+        """Turn the runtime's cursor into this one; the runtime takes no cursor of ours."""
+        if isinstance(cursor, ConcurrentCursor):
+            cursor.__class__ = cls
+
+    def observe(self, record: Record) -> None:
+        if record["last_edited_time"] <= record.associated_slice["end_time"]:  # type: ignore[index]
+            super().observe(record)
+
+
 @dataclass
 class DatabaseRouter(SubstreamPartitionRouter):
     """One partition a database, with what its data sources know of it.
@@ -914,16 +1519,19 @@ class TableFinder(SearchRetriever):
 
     The shape is `{"name": of the stream, "table": the data source's id and properties, as JSON text}`.
     As text, properties pass through the manifest untouched, whatever their names hold. A read that names
-    its tables in the configuration's `__tables` finds these alone, and asks for nothing if there are none.
+    its streams in the configuration's `__streams` finds these alone, and asks for nothing without tables.
 
     Attributes:
         all_must_be_found: True to fail where a chosen database is not found, False to warn.
         property_items: lists the items of one property of one page, for all tables: one for each would
             take seconds to build where there are hundreds.
+        pages: finds the pages that search leaves out, for all streams. It is here because the runtime
+            looks for tables before it builds any stream.
     """
 
     all_must_be_found: bool = False
     property_items: Optional[Any] = None
+    pages: Optional[Retriever] = None
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
@@ -940,7 +1548,7 @@ class TableFinder(SearchRetriever):
         choice = self.config.get("databases") or {}
         takes_all = choice.get("selection", "all") == "all"
         chosen = {_id_in(link): link for link in choice.get("links", [])}
-        to_be_read = self.config.get("__tables")
+        to_be_read = self._tables_to_be_read()
         if to_be_read == [] or not (takes_all or chosen):
             return
         found: set[str] = set()
@@ -971,10 +1579,14 @@ class TableFinder(SearchRetriever):
                 raise _bad_configuration(sentence)
             LOGGER.warning(sentence)
 
+    def _tables_to_be_read(self) -> Optional[list[str]]:
+        streams = self.config.get("__streams")
+        return streams and [name for name in streams if re.search("_[0-9a-f]{12}$", name)]
+
 
 @dataclass
 class CheckRetriever(SearchRetriever):
-    """Reads one item of whatever is shared, for the connection check, and looks for the chosen databases.
+    """Reads one item of whatever is shared, for the connection check, and looks for what the settings name.
 
     Attributes:
         tables: finds the data sources of the chosen databases.
@@ -985,6 +1597,7 @@ class CheckRetriever(SearchRetriever):
     def _read_pages(
         self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
     ) -> Iterable[Record]:
+        KnownPages.of(self.config).check_roots()
         if self.tables and (self.config.get("databases") or {}).get("links"):
             deque(self.tables.read_records({}, stream_slice), maxlen=0)
         yield from super()._read_pages(records_generator_fn, stream_slice)
@@ -1004,74 +1617,26 @@ class TableSchemaLoader(SchemaLoader):
         return table_schema_of(columns_of(json.loads(self.table)["properties"]))
 
 
-class TableCursor(ConcurrentCursor):
-    """No state beyond the sync's beginning: rows come by creation, and one read early may be edited since."""
-
-    def observe(self, record: Record) -> None:
-        if record["last_edited_time"] <= record.associated_slice["end_time"]:  # type: ignore[index]
-            super().observe(record)
-
-
 @dataclass
-class TableRetriever(NotionRetriever):
-    """Reads the rows of a data source, complete and typed.
+class RowsRetriever(NotionRetriever):
+    """Reads the rows of a data source to their true end: `data_source_id` of the slice's extra fields.
 
     A query gives its first 10,000 rows and says that it is incomplete. The next one then takes all that
     were created since the last of these, as Notion advises. The runtime could split the window of time,
     but in ten halves at most, which leaves days in one piece. Ordered by creation, rows stay where they
     are when they are edited meanwhile:
     https://developers.notion.com/guides/data-apis/query-large-data-sources
-
-    A page shows no more than 25 items of a relation, people, or mentions in a text. Where a row is at
-    that limit, the items are read one by one: https://developers.notion.com/reference/retrieve-a-page
-
-    Attributes:
-        table: the data source's `id` and `properties`, as JSON text.
     """
 
-    table: str = "{}"
-
-    MOST_ITEMS_IN_A_PAGE: ClassVar[int] = 25
     LONG_AGO: ClassVar[str] = "2000-01-01T00:00:00.000Z"
 
-    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
-        super().__post_init__(parameters)
-        if isinstance(self.cursor, ConcurrentCursor):  # the runtime takes no cursor of ours
-            self.cursor.__class__ = TableCursor
-        table = json.loads(self.table)
-        self.data_source_id = table["id"]
-        self.columns = columns_of(table["properties"])
-
     def _read_pages(
-        self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
-    ) -> Iterable[Record]:
-        lost: Counter[str] = Counter()
-        for page in self._rows(records_generator_fn, stream_slice):
-            for value in page["properties"].values():
-                if self._is_cut_short(value):
-                    value[value["type"]] = self._all_items(page["id"], value)
-            row = row_of(
-                page.data, self.columns, lambda name, of: lost.update([f"'{name}' ({of})"])
-            )
-            yield Record(row, page.stream_name, page.associated_slice)
-        if lost:
-            LOGGER.warning(
-                f"Stream {self.name} has null in place of values that Notion did not compute, or that "
-                f"are not of their property's type: {', '.join(f'{n} of {of}' for of, n in lost.items())}."
-            )
-
-    def _rows(
         self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
     ) -> Iterable[Record]:
         listing = Listing(self.name)
         created_since = self.LONG_AGO
         while True:
-            query = _with_extra(
-                stream_slice,
-                data_source_id=self.data_source_id,
-                created_since=created_since,
-                listing=listing,
-            )
+            query = _with_extra(stream_slice, created_since=created_since, listing=listing)
             last = created_since
             for page in super()._read_pages(records_generator_fn, query):
                 if page["object"] != "page":
@@ -1093,6 +1658,54 @@ class TableRetriever(NotionRetriever):
                     failure_type=FailureType.config_error,
                 )
             created_since = last
+
+
+@dataclass
+class TableRetriever(RowsRetriever):
+    """Reads the rows of a table, typed, and with all items of their properties.
+
+    A page shows no more than 25 items of a relation, people, or mentions in a text. Where a row is at
+    that limit, the items are read one by one: https://developers.notion.com/reference/retrieve-a-page
+
+    Attributes:
+        table: the data source's `id` and `properties`, as JSON text.
+    """
+
+    table: str = "{}"
+
+    MOST_ITEMS_IN_A_PAGE: ClassVar[int] = 25
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        super().__post_init__(parameters)
+        ListingCursor.take_over(self.cursor)  # rows come by creation
+        table = json.loads(self.table)
+        self.data_source_id = table["id"]
+        self.columns = columns_of(table["properties"])
+
+    def _read_pages(
+        self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
+    ) -> Iterable[Record]:
+        lost: Counter[str] = Counter()
+        query = _with_extra(stream_slice, data_source_id=self.data_source_id)
+        for page in super()._read_pages(records_generator_fn, query):
+            for value in page["properties"].values():
+                if self._is_cut_short(value):
+                    value[value["type"]] = self._all_items(page["id"], value)
+            row = row_of(
+                page.data, self.columns, lambda name, of: lost.update([f"'{name}' ({of})"])
+            )
+            yield Record(row, page.stream_name, page.associated_slice)
+        if lost:
+            LOGGER.warning(
+                f"Stream {self.name} has null in place of values that Notion did not compute, or that "
+                f"are not of their property's type: {', '.join(f'{n} of {of}' for of, n in lost.items())}."
+            )
+
+    def _leave_out(self, where: Mapping[str, Any], response: Any) -> None:
+        raise _bad_configuration(
+            "This database was deleted, or is no longer shared with the connection. Share it again, or "
+            "refresh the source's schema and sync again."
+        )
 
     def _is_cut_short(self, value: Mapping[str, Any]) -> bool:
         items = value.get(value["type"])
@@ -1586,6 +2199,9 @@ class Connection:
         self.most_at_once = 1
         self.property_items: Any = None
         self.listing = Lock()
+        self._partitions = Condition()
+        self._partitions_waiting: deque[object] = deque()
+        self._partitions_begun = 0
         self._turns = Condition()
         self._under_way = 0
         self._opens_at = 0.0
@@ -1609,6 +2225,31 @@ class Connection:
     def has_room(self) -> bool:
         """Whether some worker has nothing under way."""
         return self._under_way < self.most_at_once
+
+    @contextmanager
+    def partition(self) -> Iterator[None]:
+        """Wait for the partitions that came before, to have no more begun than requests at once.
+
+        There are more threads, and what is begun is lost in a sync that is cut off.
+        """
+        mine = object()
+        with self._partitions:
+            self._partitions_waiting.append(mine)
+            self._partitions.wait_for(
+                lambda: (
+                    self._partitions_waiting[0] is mine
+                    and self._partitions_begun < self.most_at_once
+                )
+            )
+            self._partitions_waiting.popleft()
+            self._partitions_begun += 1
+            self._partitions.notify_all()
+        try:
+            yield
+        finally:
+            with self._partitions:
+                self._partitions_begun -= 1
+                self._partitions.notify_all()
 
     def take_turn(self) -> None:
         """Return when a request may be sent; says each minute that it may not. `end_turn` has to follow."""
@@ -1815,10 +2456,26 @@ def _without_signatures(entry: logging.LogRecord) -> bool:
 _PLACES = ("page_id", "block_id", "database_id", "property_id", "view_id")
 
 
-def _title_of(properties: Iterable[Mapping[str, Any]]) -> str:
-    """The title of a page, whose properties are an array already."""
-    titles = (each["value"] for each in properties if each["value"]["type"] == "title")
-    return "".join(_plain_text(title["title"]) for title in titles)
+def _title_of(item: Mapping[str, Any]) -> Optional[str]:
+    """The title of a page or a data source; None for what has no place in a path."""
+    if item["object"] == "data_source":
+        return _plain_text(item["title"])
+    if item["object"] != "page":
+        return None
+    properties = item["properties"]
+    values = (
+        properties.values() if isinstance(properties, Mapping) else (p["value"] for p in properties)
+    )
+    return "".join(_plain_text(value["title"]) for value in values if value["type"] == "title")
+
+
+def _parent_of(
+    item: Mapping[str, Any], field: str = "parent"
+) -> tuple[Optional[str], Optional[str]]:
+    """The type of an item's parent and its id; None and None at the root of the workspace."""
+    parent = item.get(field) or {}
+    kind = parent.get("type")
+    return (kind, parent[kind]) if isinstance(parent.get(kind), str) else (None, None)
 
 
 def _with_extra(stream_slice: StreamSlice, **extra_fields: Any) -> StreamSlice:
@@ -1829,17 +2486,21 @@ def _with_extra(stream_slice: StreamSlice, **extra_fields: Any) -> StreamSlice:
     )
 
 
-def _id_in(link: str) -> str:
+def _id_in(link: str, of: str = "database") -> str:
     """The id at the end of a link, as copied from the browser, or of an id, without hyphens."""
     found = re.search(
         "[0-9a-f]{32}$", urlsplit(link.strip()).path.lower().replace("-", "").rstrip("/")
     )
     if not found:
         raise _bad_configuration(
-            f"'{link}' is neither a link to a database nor its id. Open the database in Notion as a full "
+            f"'{link}' is neither a link to a {of} nor its id. Open the {of} in Notion as a full "
             "page, copy the link from the browser, and put it into this source's settings."
         )
     return found[0]
+
+
+def _with_hyphens(id: str) -> str:
+    return "-".join((id[:8], id[8:12], id[12:16], id[16:20], id[20:]))
 
 
 def _bad_configuration(sentence: str) -> AirbyteTracedException:

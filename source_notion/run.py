@@ -1,7 +1,6 @@
 """The executable `source-notion`: spec, check, discover and read."""
 
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Any, Optional
@@ -36,13 +35,12 @@ def source_notion(arguments: list[str]) -> YamlDeclarativeSource:
 
 
 def config_of_a_read(config: dict[str, Any], catalog: dict[str, Any]) -> dict[str, Any]:
-    """The configuration, with the tables that the catalog holds.
+    """The configuration, with the names of the streams that the catalog holds.
 
-    The runtime looks for tables before it looks at the catalog. So it finds those alone that are to be
-    read, and asks Notion for none if there are none.
+    The runtime does not say them to components. With them, those tables alone are looked for that are
+    to be read, and streams that wait for the walk of another know whether there will be one.
     """
-    names = (each["stream"]["name"] for each in catalog["streams"])
-    return {**config, "__tables": [name for name in names if re.search("_[0-9a-f]{12}$", name)]}
+    return {**config, "__streams": [each["stream"]["name"] for each in catalog["streams"]]}
 
 
 def _read(path: Optional[str]) -> Any:

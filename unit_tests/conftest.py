@@ -55,6 +55,7 @@ class Sync:
         records: by stream, in the order in which they came.
         state: the last state of each stream.
         states: every state message, as (stream, state).
+        infos: the texts of what it said besides.
         warnings: the texts of the warnings.
         errors: the messages for people, by stream; "" for the sync as a whole.
         output: everything it printed, as text.
@@ -62,6 +63,7 @@ class Sync:
 
     records: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     states: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    infos: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     errors: dict[str, str] = field(default_factory=dict)
     output: str = ""
@@ -122,9 +124,8 @@ def sync(*streams: str, state: Optional[State] = None, debug: bool = False, **co
             entrypoint_wrapper.AirbyteEntrypoint.airbyte_message_to_string(message)
         )["state"]["stream"]
         result.states.append((dumped["stream_descriptor"]["name"], dumped["stream_state"]))
-    result.warnings = [
-        entry.log.message for entry in output.logs if entry.log.level.value == "WARN"
-    ]
+    for texts, level in ((result.infos, "INFO"), (result.warnings, "WARN")):
+        texts += [each.log.message for each in output.logs if each.log.level.value == level]
     for message in output.errors:
         error = message.trace.error
         stream = error.stream_descriptor.name if error.stream_descriptor else ""

@@ -146,7 +146,14 @@ def test_spec_asks_for_credentials_or_for_a_manifest(session: Session) -> None:
     # The runtime's own executable is for any manifest, so its spec asks for one whatever it is given.
     if spec["title"] != "Low-code source spec":
         assert list(spec["properties"])[:4] == [
-            *("credentials", "start_date", "databases", "num_workers")
+            *(
+                "credentials",
+                "start_date",
+                "databases",
+                "root_pages",
+                "page_discovery",
+                "num_workers",
+            )
         ]
     else:
         assert spec["required"] == ["__injected_declarative_manifest"]

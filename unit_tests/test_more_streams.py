@@ -38,6 +38,7 @@ def test_a_page_comes_as_markdown_and_plain_text_under_its_title(
         "id": page,
         "last_edited_time": "2026-03-01T10:00:00.000Z",
         "title": "Menu",
+        "path_titles": [],
         "markdown": "# Soups\n- Leek\n\twith cream",
         "plain_text": "Soups\nLeek\nwith cream",
         "truncated": False,

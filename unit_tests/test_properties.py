@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from loaders import truth
 
+from local.entries import Block, DataSource, Page
 from local.objects import comment_object, data_source_object, database_object, page_object
 from local.stand_in import Answer, Request, Rule, StandIn, error, rate_limited
 from local.workspace import Workspace
@@ -159,6 +160,29 @@ def fewest_for_listings(workspace: Workspace) -> int:
     )
 
 
+def fewest_for_rows(workspace: Workspace) -> int:
+    """The rows of each data source."""
+    rows = Counter(workspace.find(page).parent for page in workspace.page_ids())  # type: ignore[union-attr]
+    sources: list[Any] = [workspace.find(source) for source in workspace.data_source_ids()]
+    return sum(parts(workspace, rows[source]) for source in sources)
+
+
+def fewest_beside_search(workspace: Workspace) -> int:
+    """The rows of each data source, and each block between a page and the page or data source holding it."""
+    between = set()
+    for page in workspace.page_ids():
+        holder: Any = workspace.find(page).parent  # type: ignore[union-attr]
+        if isinstance(holder, DataSource):
+            holder = holder.parent.parent
+        while isinstance(holder, Block):
+            between.add(holder.id)
+            if not workspace.is_shared(holder):
+                break
+            holder = holder.parent
+    # Comments are asked for on pages of any age, so their stream asks for rows of its own.
+    return len(between) + 2 * fewest_for_rows(workspace)
+
+
 def fewest_requests(workspace: Workspace) -> int:
     """What a first sync of all streams takes when nothing goes wrong."""
     comments = Counter(
@@ -169,6 +193,7 @@ def fewest_requests(workspace: Workspace) -> int:
     return (
         parts(workspace, len(workspace.users()))
         + fewest_for_listings(workspace)
+        + fewest_beside_search(workspace)
         + len(workspace.database_ids())
         + sum(fewest_for_blocks(workspace, page) for page in workspace.page_ids())
         + sum(parts(workspace, comments[page]) for page in workspace.page_ids())
@@ -364,13 +389,25 @@ class People:
 
 
 def known_after(*results: Sync) -> dict[tuple[str, str], Json]:
-    """The last version of every record that arrived, by (stream, id)."""
+    """The last version of every record that arrived, by (stream, id), without what is of other pages."""
     return {
-        (stream, record["id"]): record
+        (stream, record["id"]): {
+            name: value for name, value in record.items() if name != "path_titles"
+        }
         for result in results
         for stream, records in result.records.items()
         for record in records
     }
+
+
+def place(workspace: Workspace, page: Any) -> Json:
+    """Where a page is, as far up as the connection sees."""
+    holders, holder = [], page.parent
+    while holder is not None and workspace.is_shared(holder):
+        if isinstance(holder, (Page, DataSource)):
+            holders.insert(0, holder)
+        holder = holder.parent
+    return {"path": [each.id for each in holders], "depth": len(holders)}
 
 
 def content(workspace: Workspace) -> dict[tuple[str, str], Json]:
@@ -389,7 +426,9 @@ def content(workspace: Workspace) -> dict[tuple[str, str], Json]:
 
     for page_id in workspace.page_ids():
         page: Any = workspace.find(page_id)
-        found["pages", page_id] = with_properties(page_object(workspace, page))
+        found["pages", page_id] = with_properties(page_object(workspace, page)) | place(
+            workspace, page
+        )
         path: list[str] = []
         for placed in workspace.blocks_of(page_id):
             path = [*path[: placed.depth], placed.parent_id]
@@ -435,9 +474,10 @@ def test_any_tree_of_blocks_arrives_complete_in_order_and_once_for_the_fewest_re
         assert delivered_blocks(result, page) == expected_blocks(workspace, page)
     assert sorted(result.ids("blocks")) == truth(workspace)["blocks"]
     assert result.errors == {}
-    assert len(api.requests) == parts(workspace, len(workspace.page_ids())) + sum(
+    assert len(api.requests) == fewest_for_listings(workspace) + sum(
         fewest_for_blocks(workspace, page) for page in workspace.page_ids()
-    )
+    ) + api.count("POST /v1/data_sources/{id}/query")
+    assert api.count("POST /v1/data_sources/{id}/query") == fewest_for_rows(workspace)
     refused = sum(request.status != 200 for request in api.requests)
     assert len(result.warnings) == (refused + 1 if refused else 0)
 

@@ -1,0 +1,439 @@
+"""Pages that search leaves out, the pages that are the scope, and where each page is."""
+
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+
+import conftest
+import pytest
+from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
+from conftest import CONFIG, MANIFEST, TOKEN, Sync, environment, sync
+
+from local.entries import DataSource
+from local.generated import generate
+from local.stand_in import StandIn, error, on
+from local.workspace import Workspace
+from source_notion import components
+
+pytestmark = pytest.mark.usefixtures("prepared_manifest")
+
+SEARCH, PAGE, QUERY = "POST /v1/search", "GET /v1/pages/{id}", "POST /v1/data_sources/{id}/query"
+DATABASE, CHILDREN, BLOCK = (
+    "GET /v1/databases/{id}",
+    "GET /v1/blocks/{id}/children",
+    "GET /v1/blocks/{id}",
+)
+OVER_PAGES = ("pages", "blocks", "comments", "page_markdown")
+
+
+def march(day: int) -> str:
+    return f"2026-03-{day:02}T10:00:00.000Z"
+
+
+def found(result: Sync, stream: str) -> str:
+    """What a stream says of the pages that it found."""
+    start = f"Stream {stream} found "
+    (said,) = [line for line in result.infos if line.startswith(start)]
+    return said.removeprefix(start)
+
+
+def blocks_of(workspace: Workspace, *pages: str) -> list[str]:
+    return [placed.block["id"] for page in pages for placed in workspace.blocks_of(page)]
+
+
+def rows_of(workspace: Workspace) -> list[str]:
+    return [
+        page
+        for page in workspace.page_ids()
+        if isinstance(workspace.find(page).parent, DataSource)  # type: ignore[union-attr]
+    ]
+
+
+@pytest.fixture
+def gaps(workspace: Workspace, api: StandIn) -> Iterator[tuple[Workspace, StandIn, int]]:
+    """120 pages, up to four deep, and 60 rows, with a comment each; how many nested ones search leaves out.
+
+    A quarter of the rows is missing as well, and one of the three data sources.
+    """
+    workspace = generate(pages=120, children=4, databases=3, rows=20)
+    for page in workspace.page_ids():
+        workspace.add_comment(page, "Seen")
+    rows = rows_of(workspace)
+    nested = [
+        page
+        for page in workspace.page_ids()
+        if page not in rows and workspace.find(page).parent is not None  # type: ignore[union-attr]
+    ]
+    chance = Random(5)
+    missing = len(nested) // 4
+    workspace.unsearchable |= {*chance.sample(nested, missing), *chance.sample(rows, 15)}
+    workspace.unsearchable.add(workspace.data_source_ids()[0])
+    with StandIn(workspace, token=TOKEN) as api, environment(api.environment()):
+        yield workspace, api, missing
+
+
+@pytest.fixture
+def tree(workspace: Workspace) -> dict[str, str]:
+    """Home > Team > Plan, and a database on Team with a row; days apart, and a block on each."""
+    home = workspace.add_page(title="Home", last_edited_time=march(1))
+    team = workspace.add_page(home, "Team", last_edited_time=march(2))
+    plan = workspace.add_page(team, "Plan", last_edited_time=march(3))
+    database = workspace.add_database(team, "Tasks", last_edited_time=march(4))
+    tasks = workspace.add_data_source(database, "Tasks", last_edited_time=march(4))
+    row = workspace.add_row(tasks, {"Name": "Write"}, last_edited_time=march(5))
+    other = workspace.add_page(title="Other", last_edited_time=march(6))
+    for page in (home, team, plan, row, other):
+        workspace.add_block(page, text="Text")
+    return {
+        "home": home,
+        "team": team,
+        "plan": plan,
+        "database": database,
+        "tasks": tasks,
+        "row": row,
+        "other": other,
+    }
+
+
+# ------------------------------------------------------------------------------- complete coverage
+
+
+@pytest.mark.parametrize("num_workers", [1, 10])
+def test_every_page_block_and_comment_arrives_once_whatever_search_leaves_out(
+    gaps: tuple[Workspace, StandIn, int], num_workers: int
+) -> None:
+    workspace, api, missing = gaps
+    result = sync(*OVER_PAGES, num_workers=num_workers)
+
+    pages = workspace.page_ids()
+    assert result.errors == {} and result.warnings == []
+    assert sorted(result.ids("pages")) == sorted(pages)
+    assert sorted(result.ids("page_markdown")) == sorted(pages)
+    assert sorted(result.ids("blocks")) == sorted(blocks_of(workspace, *pages))
+    assert sorted(result.ids("comments")) == sorted(workspace.comment_ids())
+    for stream in OVER_PAGES:
+        assert found(result, stream) == (
+            f"{len(pages) - 15 - missing} pages through search, 15 more through their databases, "
+            f"and {missing} more within other pages."
+        )
+    assert api.count(PAGE) == missing
+
+
+def test_a_sync_without_changes_asks_for_what_search_left_out_and_walks_none_of_it(
+    gaps: tuple[Workspace, StandIn, int],
+) -> None:
+    _, api, missing = gaps
+    first = sync("blocks")
+    api.counts.clear()
+
+    second = sync("blocks", state=first.state)
+
+    assert second.ids("blocks") == []
+    asked = {of: api.count(of) for of in (SEARCH, QUERY, DATABASE, PAGE, CHILDREN)}
+    # One query for each data source, a database that its page alone knows, and each page that its parent
+    # alone knows.
+    assert asked == {SEARCH: 2, QUERY: 3, DATABASE: 1, PAGE: missing, CHILDREN: 0}
+
+
+def test_edits_of_pages_that_search_leaves_out_arrive(
+    gaps: tuple[Workspace, StandIn, int],
+) -> None:
+    workspace, api, _ = gaps
+    first = sync(*OVER_PAGES)
+    rows = rows_of(workspace)
+    row = next(page for page in rows if page in workspace.unsearchable)
+    page = next(
+        id for id in workspace.page_ids() if id in workspace.unsearchable and id not in rows
+    )
+    inner = workspace.add_page(page, "Inner")
+    workspace.unsearchable.add(inner)
+    workspace.add_block(inner, text="Deep")
+    for each in (row, page, inner):
+        workspace.edit_page(each, "2026-11-16T10:00:00.000Z")
+    api.counts.clear()
+
+    second = sync(*OVER_PAGES, state=first.state)
+
+    changed = {row, page, inner}
+    assert changed <= set(second.ids("pages"))
+    assert sorted(second.ids("blocks")) == sorted(blocks_of(workspace, *changed))
+    assert sorted(second.ids("page_markdown")) == sorted(changed)
+    assert api.count(CHILDREN) == sum(
+        1 + sum(placed.block["has_children"] for placed in workspace.blocks_of(each))
+        for each in changed
+    )
+
+
+def test_limited_to_search_no_other_way_is_asked(
+    gaps: tuple[Workspace, StandIn, int],
+) -> None:
+    workspace, api, _ = gaps
+    result = sync("pages", "blocks", page_discovery="search")
+
+    listed = set(workspace.page_ids()) - workspace.unsearchable
+    assert set(result.ids("pages")) == listed
+    assert found(result, "blocks") == f"{len(listed)} pages through search alone."
+    assert {endpoint for _, endpoint, _ in api.counts} == {
+        "/v1/search",
+        "/v1/blocks/{id}/children",
+    }
+
+
+def test_pages_alone_finds_rows_and_says_who_finds_the_rest(
+    gaps: tuple[Workspace, StandIn, int],
+) -> None:
+    workspace, _, missing = gaps
+    result = sync("pages")
+
+    assert len(result.ids("pages")) == len(workspace.page_ids()) - missing - len(
+        [
+            row
+            for row in rows_of(workspace)
+            if row in workspace.unsearchable
+            and workspace.find(row).parent.id in workspace.unsearchable  # type: ignore[union-attr]
+        ]
+    )
+    assert found(result, "pages").endswith(
+        "0 more within other pages, which this sync does not walk: the stream blocks does."
+    )
+
+
+def test_without_the_names_of_the_streams_the_walk_of_the_sync_is_waited_for(
+    gaps: tuple[Workspace, StandIn, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conftest, "config_of_a_read", lambda config, _: config)
+    workspace, _, _ = gaps
+
+    result = sync("pages", "blocks")
+
+    assert sorted(result.ids("pages")) == sorted(workspace.page_ids())
+
+
+def test_a_view_of_a_database_elsewhere_is_asked_for_once_and_no_warning(
+    workspace: Workspace, api: StandIn, tree: dict[str, str]
+) -> None:
+    workspace.add_linked_database(tree["home"])
+
+    first = sync("blocks")
+
+    assert first.warnings == [] and first.errors == {}
+    assert api.count(DATABASE) == 1
+    assert "unlisted" not in first.state["blocks"]["parent_state"]["pages"]
+
+
+def test_a_page_that_search_left_out_and_that_is_gone_is_forgotten(
+    workspace: Workspace, api: StandIn, tree: dict[str, str]
+) -> None:
+    workspace.unsearchable |= {tree["team"], tree["plan"]}
+    first = sync("blocks")
+    state = first.state["blocks"]["parent_state"]["pages"]["unlisted"]
+    assert state == {
+        "pages": {tree["team"]: march(2), tree["plan"]: march(3)},
+        "databases": [],
+    }
+
+    workspace.trash_page(tree["plan"])
+    workspace.unsearchable.discard(tree["team"])
+    workspace.edit_page(tree["team"], march(20))
+    second = sync("blocks", state=first.state)
+
+    assert second.warnings == [] and second.errors == {}
+    assert "unlisted" not in second.state["blocks"]["parent_state"]["pages"]
+
+
+def test_any_state_of_a_walk_knows_the_pages_that_it_met(
+    gaps: tuple[Workspace, StandIn, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(components.PartitionsCursor, "SECONDS_BETWEEN_STATES", 0)
+    workspace, _, _ = gaps
+    whole = sync("blocks", num_workers=2)
+    everything = set(blocks_of(workspace, *workspace.page_ids()))
+    assert set(whole.ids("blocks")) == everything
+
+    for after in (0.1, 0.4, 0.7, 0.85, 0.95):
+        records, states = said_until(whole, after)
+        rest = sync("blocks", state=states)
+        assert records | set(rest.ids("blocks")) == everything
+
+
+def said_until(result: Sync, share: float) -> tuple[set[str], Any]:
+    """The ids of the records, and the last states, in the first part of a sync's output."""
+    lines = [
+        line
+        for line in result.output.splitlines()
+        if line.startswith(('{"type":"RECORD"', '{"type":"STATE"'))
+    ]
+    messages = [components.json.loads(line) for line in lines[: int(len(lines) * share)]]
+    records = {each["record"]["data"]["id"] for each in messages if each["type"] == "RECORD"}
+    states = {
+        each["state"]["stream"]["stream_descriptor"]["name"]: each["state"]["stream"][
+            "stream_state"
+        ]
+        for each in messages
+        if each["type"] == "STATE"
+    }
+    return records, states
+
+
+def test_a_page_within_one_whose_walk_failed_comes_with_the_next_sync_in_every_stream(
+    workspace: Workspace, api: StandIn, tree: dict[str, str], naps: list[float]
+) -> None:
+    workspace.unsearchable.add(tree["team"])
+    refusal = error(500, "internal_server_error", "Unexpected error.")
+    api.answer(on("GET", f"/v1/blocks/{tree['home']}/children", refusal))
+
+    first = sync("pages", "blocks")
+    assert set(first.errors) >= {"blocks"} and "pages" not in first.errors
+    assert tree["team"] not in first.ids("pages")
+
+    api.reset_rules()
+    second = sync("pages", "blocks", state=first.state)
+    assert tree["team"] in second.ids("pages")
+    assert set(first.ids("blocks")) | set(second.ids("blocks")) == set(
+        blocks_of(workspace, *workspace.page_ids())
+    )
+
+
+# --------------------------------------------------------------------------------------- the place
+
+
+def test_pages_know_the_pages_and_databases_that_hold_them(
+    workspace: Workspace, api: StandIn, tree: dict[str, str]
+) -> None:
+    toggle = workspace.add_block(tree["plan"], "toggle", "More")
+    column = workspace.add_block(toggle, "toggle", "Still more")
+    deep = workspace.add_page(column, "Deep", last_edited_time=march(7))
+
+    result = sync("pages", "page_markdown")
+
+    places = {page["id"]: (page["path"], page["path_titles"]) for page in result.records["pages"]}
+    home, team, plan, tasks = (tree[name] for name in ("home", "team", "plan", "tasks"))
+    assert places == {
+        home: ([], []),
+        team: ([home], ["Home"]),
+        plan: ([home, team], ["Home", "Team"]),
+        tree["row"]: ([home, team, tasks], ["Home", "Team", "Tasks"]),
+        tree["other"]: ([], []),
+        deep: ([home, team, plan], ["Home", "Team", "Plan"]),
+    }
+    assert all(page["depth"] == len(page["path"]) for page in result.records["pages"])
+    titles = {page["id"]: page["path_titles"] for page in result.records["page_markdown"]}
+    assert titles == {page: titles for page, (_, titles) in places.items()}
+    # The listing names all but the two blocks that the last page lies in.
+    assert api.count(BLOCK) == 2 and api.count(PAGE) == 0
+
+
+def test_a_path_begins_where_the_connection_begins_to_see(
+    workspace: Workspace, api: StandIn, tree: dict[str, str]
+) -> None:
+    workspace.unshared.add(tree["home"])
+
+    result = sync("pages")
+
+    paths = {page["id"]: page["path"] for page in result.records["pages"]}
+    assert paths[tree["team"]] == []
+    assert paths[tree["plan"]] == [tree["team"]]
+    assert api.count(PAGE) == 1
+    assert result.warnings == []
+
+
+def test_an_incremental_sync_asks_for_the_pages_that_hold_a_changed_one(
+    workspace: Workspace, api: StandIn, tree: dict[str, str]
+) -> None:
+    first = sync("pages")
+    workspace.edit_page(tree["plan"], march(20))
+    api.counts.clear()
+
+    second = sync("pages", state=first.state)
+
+    (plan,) = [page for page in second.records["pages"] if page["id"] == tree["plan"]]
+    assert plan["path_titles"] == ["Home", "Team"]
+    assert api.count(PAGE) == 2
+
+    limited = sync("pages", state=first.state, page_discovery="search")
+    (plan,) = [page for page in limited.records["pages"] if page["id"] == tree["plan"]]
+    assert "path" not in plan  # null
+    assert api.count(PAGE) == 2
+
+
+# --------------------------------------------------------------------------------------- the scope
+
+
+UNKNOWN = "0123456789abcdef0123456789abcdef"
+LINK = "https://www.notion.so/acme/{}-{}?pvs=4"
+
+
+@pytest.mark.parametrize("searchable", [True, False])
+def test_only_the_pages_named_and_what_is_under_them_are_read(
+    workspace: Workspace, api: StandIn, tree: dict[str, str], searchable: bool
+) -> None:
+    trashed = workspace.add_page(tree["plan"], "Gone", last_edited_time=march(8))
+    elsewhere = workspace.add_database(tree["other"], "Elsewhere")
+    unrelated = workspace.add_row(workspace.add_data_source(elsewhere, "Elsewhere"))
+    workspace.trash_page(trashed)
+    if not searchable:
+        workspace.unsearchable |= {tree["team"], tree["plan"], tree["row"], unrelated}
+    link = LINK.format("Team", tree["team"].replace("-", ""))
+
+    streams = (*OVER_PAGES, "data_sources", "databases", "trashed_pages")
+    result = sync(*streams, root_pages=[link])
+
+    under = [tree["team"], tree["plan"], tree["row"]]
+    assert result.errors == {} and result.warnings == []
+    assert sorted(result.ids("pages")) == sorted(under)
+    assert sorted(result.ids("page_markdown")) == sorted(under)
+    assert sorted(result.ids("blocks")) == sorted(blocks_of(workspace, *under))
+    assert result.ids("data_sources") == [tree["tasks"]]
+    assert result.ids("databases") == [tree["database"]]
+    assert result.ids("trashed_pages") == [trashed]
+    asked = {request.path for request in api.requests if request.path.endswith("/query")}
+    assert asked == {f"/v1/data_sources/{tree['tasks']}/query"}
+
+
+def test_tables_are_found_within_the_scope_alone(
+    workspace: Workspace, api: StandIn, tree: dict[str, str]
+) -> None:
+    elsewhere = workspace.add_database(tree["other"], "Elsewhere")
+    workspace.add_data_source(elsewhere, "Elsewhere")
+    config = {**CONFIG, "root_pages": [tree["team"]]}
+
+    source = YamlDeclarativeSource(str(MANIFEST), config=config)
+    names = [stream.name for stream in source.streams(config)]
+
+    assert f"tasks_{tree['tasks'].replace('-', '')[-12:]}" in names
+    assert not [name for name in names if name.startswith("elsewhere")]
+
+
+@pytest.mark.parametrize(
+    ("page", "sentence"),
+    [
+        ("the handbook", "'the handbook' is neither a link to a page nor its id."),
+        (UNKNOWN, f"The page {UNKNOWN} is not among those that this connection sees."),
+    ],
+)
+def test_check_refuses_a_page_that_cannot_be_read(
+    workspace: Workspace, api: StandIn, tree: dict[str, str], page: str, sentence: str
+) -> None:
+    config = {**CONFIG, "root_pages": [tree["team"], page]}
+    source = YamlDeclarativeSource(str(MANIFEST), config=config)
+
+    status = source.check(components.LOGGER, config)
+
+    assert status.status.value == "FAILED"
+    assert sentence in status.message
+
+
+# ------------------------------------------------------------------------------------------- trash
+
+
+def test_moving_a_page_to_the_trash_shows_up_in_the_next_sync(
+    workspace: Workspace, api: StandIn, tree: dict[str, str]
+) -> None:
+    first = sync("pages", "trashed_pages")
+    assert first.ids("trashed_pages") == []
+
+    workspace.trash_page(tree["plan"])
+    second = sync("pages", "trashed_pages", state=first.state)
+
+    (page,) = second.records["trashed_pages"]
+    assert (page["id"], page["in_trash"]) == (tree["plan"], True)
