@@ -1083,7 +1083,10 @@ class PageFinder(NotionRetriever):
         if kind not in self.ENDPOINTS:
             return None
         where = {"endpoint": self.ENDPOINTS[kind], "id": item_id}
-        return next(self._items_of(self, "", where), None)
+        item = next(self._items_of(self, "", where), None)
+        if item:
+            item.pop("request_id", None)
+        return item
 
     def all_data_sources(self) -> Iterator[MutableMapping[str, Any]]:
         return self._items_of(self.data_sources, "", {})

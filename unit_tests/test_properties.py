@@ -60,6 +60,7 @@ Node = tuple[str, int]
 KINDS = (
     *("paragraph", "toggle", "column_list") * 2,
     *("page", "row", "comment", "comment") * 2,
+    *("lost page", "lost row"),
     *("original", "copy") * 2,
     *("unsupported", "ai_block", "hidden", "refused"),
 )
@@ -83,12 +84,16 @@ def grow(nodes: list[Node], page_size: int) -> Workspace:
         if kind == "comment":
             workspace.add_comment(pages[back % len(pages)], "Comment", time)
             continue
-        if kind in ("page", "row"):
-            if kind == "row":
+        if kind.endswith(("page", "row")):
+            # Who is not in search has to be in a page or a database to be found.
+            is_lost = kind.startswith("lost") and parent in pages
+            if kind.endswith("row"):
                 database = workspace.add_database(parent, "Tasks", created_time=time)
                 parent = workspace.add_data_source(database)
             pages.append(workspace.add_page(parent, "Page", created_time=time))
             places.append(pages[-1])
+            if is_lost:
+                workspace.unsearchable.add(pages[-1])
             continue
         if kind in ("original", "copy"):
             of = originals[-1 - back % len(originals)]
@@ -156,7 +161,10 @@ def fewest_for_listings(workspace: Workspace) -> int:
     """The pages and the data sources, each listed once for all streams that need them."""
     return sum(
         parts(workspace, len(items))
-        for items in (workspace.page_ids(), workspace.data_source_ids())
+        for items in (
+            set(workspace.page_ids()) - workspace.unsearchable,
+            workspace.data_source_ids(),
+        )
     )
 
 
@@ -168,7 +176,7 @@ def fewest_for_rows(workspace: Workspace) -> int:
 
 
 def fewest_beside_search(workspace: Workspace) -> int:
-    """The rows of each data source, and each block between a page and the page or data source holding it."""
+    """The rows of each data source, pages that only their parent knows, and each block between them."""
     between = set()
     for page in workspace.page_ids():
         holder: Any = workspace.find(page).parent  # type: ignore[union-attr]
@@ -179,8 +187,13 @@ def fewest_beside_search(workspace: Workspace) -> int:
             if not workspace.is_shared(holder):
                 break
             holder = holder.parent
+    within = [
+        page
+        for page in workspace.unsearchable
+        if isinstance(workspace.find(page).parent, Page)  # type: ignore[union-attr]
+    ]
     # Comments are asked for on pages of any age, so their stream asks for rows of its own.
-    return len(between) + 2 * fewest_for_rows(workspace)
+    return len(between) + len(within) + 2 * fewest_for_rows(workspace)
 
 
 def fewest_requests(workspace: Workspace) -> int:
@@ -476,7 +489,7 @@ def test_any_tree_of_blocks_arrives_complete_in_order_and_once_for_the_fewest_re
     assert result.errors == {}
     assert len(api.requests) == fewest_for_listings(workspace) + sum(
         fewest_for_blocks(workspace, page) for page in workspace.page_ids()
-    ) + api.count("POST /v1/data_sources/{id}/query")
+    ) + api.count("POST /v1/data_sources/{id}/query") + api.count("GET /v1/pages/{id}")
     assert api.count("POST /v1/data_sources/{id}/query") == fewest_for_rows(workspace)
     refused = sum(request.status != 200 for request in api.requests)
     assert len(result.warnings) == (refused + 1 if refused else 0)
