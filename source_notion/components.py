@@ -316,7 +316,7 @@ class NotionRetriever(SimpleRetriever):
         if isinstance(self.cursor, ConcurrentPerPartitionCursor):
             PartitionsCursor.take_over(self.cursor, at_the_end=self.left_out.summarise)
             if isinstance(self.partition_router, PageRouter):
-                self.partition_router.resume(self.cursor)
+                self.partition_router.resume(self.cursor)  # type: ignore[arg-type]
 
     @property
     def session(self) -> Any:
@@ -465,6 +465,7 @@ class SearchRetriever(NotionRetriever):
                         continue
                 yield record
             else:
+                known.note(record.data)  # it may hold a page that is new
                 older_in_a_row += 1
                 if older_in_a_row == self.OLDER_ITEMS_THAT_END_THE_LISTING:
                     return
@@ -497,10 +498,20 @@ class PagesRetriever(SearchRetriever):
             known.keep(LISTED, "search", record.data)
         since = stream_slice.cursor_slice.get("start_time", "")
         ways: Counter[str] = Counter()
-        for way, page, is_new in chain(known.kept(LISTED), known.beside_search(since, self.name)):
-            if (is_new or page["last_edited_time"] >= since) and known.is_in_scope(page["id"]):
-                ways[way] += 1
-                yield self._with_place(page, known, stream_slice)
+        placeless = []
+        for found in chain(known.kept(LISTED), known.rows_beside_search(since, self.name)):
+            if known.is_in_scope(found.page["id"]):
+                ways[found.way] += 1
+                if known.path_of(found.page["id"], ask=False) is None:
+                    placeless.append(found.page["id"])  # a walk may say more of what holds it
+                else:
+                    yield self._with_place(found.page, known, stream_slice)
+        for found in known.found_in_walks(self.name):
+            if found.is_new or found.page["last_edited_time"] >= since:
+                ways[found.way] += 1
+                yield self._with_place(found.page, known, stream_slice)
+        for page in filter(None, map(known.page, placeless)):
+            yield self._with_place(page, known, stream_slice)
         known.say_what_was_found(self.name, ways)
 
     def _with_place(
@@ -593,7 +604,7 @@ class BlockTreeRetriever(NotionRetriever):
                 block: Any = record.data
                 if block["type"] in self.NOT_RECORDS:
                     if isinstance(self.partition_router, PageRouter):
-                        self.partition_router.meet(block)
+                        self.partition_router.meet(block, page_id, path[-1])
                     continue
                 block["parent"] = {
                     **(block.get("parent") or {}),
@@ -767,7 +778,7 @@ class Found(NamedTuple):
     """
 
     way: str
-    page: MutableMapping[str, Any]
+    page: dict[str, Any]
     is_new: bool
 
 
@@ -838,13 +849,13 @@ class KnownPages:
     def note(self, item: Mapping[str, Any], listed_by: Optional[str] = None) -> None:
         """Note where a page, data source, database or block is, and which stream has it from search."""
         kind, parent_id = _parent_of(item)
-        self._note_place(item["id"], _title_of(item), kind, parent_id)
+        self.note_place(item["id"], _title_of(item), kind, parent_id)
         if item["object"] == "data_source" and kind == "database_id":
-            self._note_place(parent_id, None, *_parent_of(item, "database_parent"))
+            self.note_place(parent_id, None, *_parent_of(item, "database_parent"))
         if listed_by:
             self._sql("INSERT OR IGNORE INTO listed VALUES (?, ?)", listed_by, item["id"])
 
-    def _note_place(self, *place: Optional[str]) -> None:
+    def note_place(self, *place: Optional[str]) -> None:
         self._sql("INSERT OR REPLACE INTO places VALUES (?, ?, ?, ?)", *place)
 
     def is_listed(self, page_id: str, stream: str) -> bool:
@@ -855,14 +866,16 @@ class KnownPages:
         place = self._place(page_id)
         return place and place[0]
 
-    def path_of(self, item_id: str) -> Optional[list[tuple[str, str]]]:
+    def path_of(self, item_id: str, ask: bool = True) -> Optional[list[tuple[str, str]]]:
         """The ids and titles of the pages and data sources that hold a page, from the root down.
 
         What the connection may not see ends the path. One request for each of them that no listing of
-        this sync holds; limited to search, None where that would be necessary.
+        this sync holds; None where that would be necessary, but is limited to search or not to be asked.
         """
-        ancestors = self._ancestors(item_id)
-        return ancestors and [(id, title) for id, title in reversed(ancestors) if title is not None]
+        above = self._ancestors(item_id, ask)
+        if above is None:
+            return None
+        return [(id, title) for id, title in reversed(above) if title is not None]
 
     def is_in_scope(self, item_id: str) -> bool:
         """Whether an item is one of the pages that the configuration names, or under one of them."""
@@ -871,12 +884,16 @@ class KnownPages:
         above = (id for id, _ in self._ancestors(item_id) or [])
         return any(id.replace("-", "") in self._roots for id in (item_id, *above))
 
-    def _ancestors(self, item_id: str) -> Optional[list[tuple[str, Optional[str]]]]:
+    def _ancestors(
+        self, item_id: str, ask: bool = True
+    ) -> Optional[list[tuple[str, Optional[str]]]]:
         """The ids and titles of all that holds an item, from the nearest up; no title but of pages and data sources."""
         ancestors: dict[str, Optional[str]] = {}
         _, kind, parent_id = self._place(item_id) or (None, None, None)
         while parent_id and parent_id not in ancestors:
-            place = self._place(parent_id) or self._ask_for_place(kind, parent_id)
+            place = self._place(parent_id)
+            if place is None and ask:
+                place = self._ask_for_place(kind, parent_id)
             if place is None:
                 return None
             ancestors[parent_id], kind, parent_id = place
@@ -891,10 +908,10 @@ class KnownPages:
             return None
         item = self._ask_for(kind, item_id)
         if not item:
-            self._note_place(item_id, None, None, None)
+            self.note_place(item_id, None, None, None)
         return self._place(item_id)
 
-    def _ask_for(self, kind: str, item_id: str) -> Optional[MutableMapping[str, Any]]:
+    def _ask_for(self, kind: str, item_id: str) -> Optional[dict[str, Any]]:
         """An item from Notion, which is asked once; None where it is gone or out of sight."""
         with self._asking[item_id]:
             kept = self._sql(
@@ -909,13 +926,7 @@ class KnownPages:
 
     # Pages that search did not list
 
-    def beside_search(self, since: str, stream: str) -> Iterator[Found]:
-        """All that search did not list to a stream, which ends when nobody walks any more."""
-        for row in self.rows_beside_search(since, stream):
-            yield Found("database", row, False)
-        yield from self.found_in_walks(stream)
-
-    def rows_beside_search(self, since: str, stream: str) -> Iterator[MutableMapping[str, Any]]:
+    def rows_beside_search(self, since: str, stream: str) -> Iterator[Found]:
         """The rows edited since a time that search did not list to a stream."""
         if not self.is_complete:
             return
@@ -926,7 +937,7 @@ class KnownPages:
                 self._rows_since.add(since)
         for found in self.kept(since):
             if not self.is_listed(found.page["id"], stream):
-                yield found.page
+                yield found
 
     def _query_all(self, since: str, stream: str) -> None:
         def query(data_source: Mapping[str, Any]) -> None:
@@ -951,13 +962,11 @@ class KnownPages:
             with ThreadPoolExecutor(workers, "finder") as pool:
                 deque(pool.map(call, items), maxlen=0)
 
-    def page(self, page_id: str) -> Optional[MutableMapping[str, Any]]:
+    def page(self, page_id: str) -> Optional[dict[str, Any]]:
         """A page that a walk met; None where it is gone."""
         return self._ask_for("page_id", page_id)
 
-    def rows_of_database(
-        self, database_id: str, since: str
-    ) -> Optional[list[MutableMapping[str, Any]]]:
+    def rows_of_database(self, database_id: str, since: str) -> Optional[list[dict[str, Any]]]:
         """The rows edited since a time of a database that a walk met; None for a view of another one."""
         finder: Any = self.finder
         database = self._ask_for("database_id", database_id)
@@ -965,20 +974,18 @@ class KnownPages:
             return None
         rows = []
         for data_source in database["data_sources"]:
-            self._note_place(data_source["id"], data_source["name"], "database_id", database_id)
+            self.note_place(data_source["id"], data_source["name"], "database_id", database_id)
             rows += finder.rows_of(data_source["id"], since)
         return rows
 
     def keep(self, listing: str, way: str, page: Mapping[str, Any], is_new: bool = True) -> None:
         """Keep a page, or another item that was asked for."""
         self.note(page)
-        with self._news:
-            self._sql(
-                "INSERT OR IGNORE INTO kept (listing, id, version, way, page, is_new)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
-                *(listing, page["id"], page.get("last_edited_time"), way, json.dumps(page), is_new),
-            )
-            self._news.notify_all()
+        self._sql(
+            "INSERT OR IGNORE INTO kept (listing, id, version, way, page, is_new)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            *(listing, page["id"], page.get("last_edited_time"), way, json.dumps(page), is_new),
+        )
 
     def kept(self, listing: str) -> Iterator[Found]:
         number = 0
@@ -1078,7 +1085,7 @@ class PageFinder(NotionRetriever):
         if not isinstance(self.data_sources.paginator, PaginatorTestReadDecorator):  # type: ignore[union-attr]
             known.finder = known.finder or self
 
-    def get(self, kind: str, item_id: str) -> Optional[MutableMapping[str, Any]]:
+    def get(self, kind: str, item_id: str) -> Optional[dict[str, Any]]:
         """An object by the type of the reference to it; None where it is gone, or never was."""
         if kind not in self.ENDPOINTS:
             return None
@@ -1088,17 +1095,15 @@ class PageFinder(NotionRetriever):
             item.pop("request_id", None)
         return item
 
-    def all_data_sources(self) -> Iterator[MutableMapping[str, Any]]:
+    def all_data_sources(self) -> Iterator[dict[str, Any]]:
         return self._items_of(self.data_sources, "", {})
 
-    def rows_of(self, data_source_id: str, since: str) -> Iterator[MutableMapping[str, Any]]:
+    def rows_of(self, data_source_id: str, since: str) -> Iterator[dict[str, Any]]:
         """The rows of a data source that were edited since a time."""
         return self._items_of(self.rows, since, {"data_source_id": data_source_id})
 
     @staticmethod
-    def _items_of(
-        retriever: Any, since: str, where: Mapping[str, Any]
-    ) -> Iterator[MutableMapping[str, Any]]:
+    def _items_of(retriever: Any, since: str, where: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         stream_slice = StreamSlice(
             partition={}, cursor_slice={"start_time": since}, extra_fields=where
         )
@@ -1213,7 +1218,7 @@ class PageRouter(SubstreamPartitionRouter):
                 last_edited_time = intern(page["last_edited_time"])  # many share a minute
                 versions[page["id"]] = max(last_edited_time, versions.get(page["id"], ""))
         ways = Counter({"search": len(versions)})
-        rows = known.rows_beside_search(self._since, self._name)
+        rows = (found.page for found in known.rows_beside_search(self._since, self._name))
         for row in chain(rows, self._rows_of_unlisted_databases()):
             if row["id"] not in versions:
                 ways["database"] += 1
@@ -1240,10 +1245,11 @@ class PageRouter(SubstreamPartitionRouter):
             yield _slice_of_page(page_id, last_edited_time)
         takes_all = not before or "reached" in before or not self.only_changed_pages
         beside = self._cursor.met() if self.walks else known.found_in_walks(self._name)
-        for way, page, is_new in beside:
-            if is_new or takes_all or page["last_edited_time"] >= self._since:
-                ways[way] += 1
-                yield _slice_of_page(page["id"], page["last_edited_time"])
+        for found in beside:
+            last_edited_time = found.page["last_edited_time"]
+            if found.is_new or takes_all or last_edited_time >= self._since:
+                ways[found.way] += 1
+                yield _slice_of_page(found.page["id"], last_edited_time)
         known.say_what_was_found(self._name, ways)
         if not self.only_changed_pages:
             self._state = {}
@@ -1253,13 +1259,20 @@ class PageRouter(SubstreamPartitionRouter):
                 "walked": self._settled(listed, newest, walked, pages),
             }
 
-    def meet(self, block: Mapping[str, Any]) -> None:
+    def meet(self, block: Mapping[str, Any], page_id: str, holder_id: str) -> None:
         """Take a `child_page` or `child_database` block of the walk, which search may have left out.
 
         One that is older than the listing reaches is not in it either: it was met when it was new, in
         the walk of the page that was edited by adding it. As recorded, such a block has its page's times.
+
+        Args:
+            block: the block, which has the id of the page or database.
+            page_id: the page that is walked.
+            holder_id: the block of it that holds this one, or the page itself.
         """
         known, block_id = self._known, block["id"]
+        if holder_id != page_id:
+            known.note_place(holder_id, None, "page_id", page_id)
         if not self.walks or block["last_edited_time"] < self._since:
             return
         if block["type"] == "child_page":
@@ -1406,7 +1419,7 @@ class PartitionsCursor(ConcurrentPerPartitionCursor):
             if self._waiting in (0, self.MOST_WAITING // 2):
                 self._room.notify_all()
 
-    def meet(self, way: str, page: Mapping[str, Any]) -> None:
+    def meet(self, way: str, page: dict[str, Any]) -> None:
         """Take a page that was met in the walk of another; `way` says how."""
         with self._room:
             self._met.append(Found(way, page, True))
