@@ -2469,7 +2469,7 @@ def _without_signatures(entry: logging.LogRecord) -> bool:
 
 
 # What names a place in a warning.
-_PLACES = ("page_id", "block_id", "database_id", "property_id", "view_id")
+_PLACES = ("page_id", "block_id", "database_id", "data_source_id", "property_id", "view_id")
 
 
 def _title_of(item: Mapping[str, Any]) -> Optional[str]:

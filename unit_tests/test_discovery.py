@@ -340,8 +340,11 @@ def test_a_path_begins_where_the_connection_begins_to_see(
 def test_an_incremental_sync_asks_for_the_pages_that_hold_a_changed_one(
     workspace: Workspace, api: StandIn, tree: dict[str, str]
 ) -> None:
-    for number in range(150):  # between them, so that the listing ends before it gets to what holds the page
-        workspace.add_page(title=str(number), last_edited_time=march(10))
+    for number in range(
+        150
+    ):  # between them, so that the listing ends before it gets to what holds the page
+        time = f"2026-03-10T{number // 60:02}:{number % 60:02}:00.000Z"
+        workspace.add_page(title=str(number), last_edited_time=time)
     first = sync("pages")
     workspace.edit_page(tree["plan"], march(20))
     api.counts.clear()

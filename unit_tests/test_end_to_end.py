@@ -145,7 +145,7 @@ def test_spec_asks_for_credentials_or_for_a_manifest(session: Session) -> None:
 
     # The runtime's own executable is for any manifest, so its spec asks for one whatever it is given.
     if spec["title"] != "Low-code source spec":
-        assert list(spec["properties"])[:4] == [
+        assert list(spec["properties"])[:6] == [
             *(
                 "credentials",
                 "start_date",
@@ -713,6 +713,12 @@ ANSWERS: list[list[tuple[Any, ...]]] = [
         ("Doing", 7, "2026-10-02"),
         ("Not started", 7, "2026-10-03"),
         ("Stuck", 7, "2026-10-04"),
+    ],
+    [
+        ("Tidewrack Studio", "Products"),
+        ("Tidewrack Studio > Handbook", "House style"),
+        ("Tidewrack Studio > Handbook > Kiln safety", "Firing schedules"),
+        ("Tidewrack Studio > Products", "Lookbook"),
     ],
 ]
 
