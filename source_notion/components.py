@@ -879,7 +879,7 @@ class KnownPages:
 
     def is_in_scope(self, item_id: str) -> bool:
         """Whether an item is one of the pages that the configuration names, or under one of them."""
-        if not self._roots:
+        if not self._roots or self.finder is None:
             return True
         above = (id for id, _ in self._ancestors(item_id) or [])
         return any(id.replace("-", "") in self._roots for id in (item_id, *above))
@@ -948,12 +948,8 @@ class KnownPages:
         data_sources = list(self.finder.all_data_sources())  # type: ignore[union-attr]
         for data_source in data_sources:
             self.note(data_source)
-            self._queried.add(_parent_of(data_source)[1] or "")
+            self._queried.add(data_source["id"])
         self.side_by_side(query, [each for each in data_sources if self.is_in_scope(each["id"])])
-
-    def is_queried(self, database_id: str) -> bool:
-        """Whether the rows of a database are known, for search lists one of its data sources."""
-        return database_id in self._queried
 
     def side_by_side(self, call: Callable[[Any], None], items: Sequence[Any]) -> None:
         """Make calls with requests in them, as many at once as there are workers."""
@@ -967,15 +963,18 @@ class KnownPages:
         return self._ask_for("page_id", page_id)
 
     def rows_of_database(self, database_id: str, since: str) -> Optional[list[dict[str, Any]]]:
-        """The rows edited since a time of a database that a walk met; None for a view of another one."""
-        finder: Any = self.finder
-        database = self._ask_for("database_id", database_id)
-        if database is None:
+        """The rows edited since a time of what search left out of a database that a walk met.
+
+        None where it left nothing out, where the database is gone, or where it is a view of another one.
+        """
+        database = self._ask_for("database_id", database_id) or {"data_sources": []}
+        left_out = [each for each in database["data_sources"] if each["id"] not in self._queried]
+        if not left_out:
             return None
-        rows = []
-        for data_source in database["data_sources"]:
+        rows: list[dict[str, Any]] = []
+        for data_source in left_out:
             self.note_place(data_source["id"], data_source["name"], "database_id", database_id)
-            rows += finder.rows_of(data_source["id"], since)
+            rows += self.finder.rows_of(data_source["id"], since)  # type: ignore[union-attr]
         return rows
 
     def keep(self, listing: str, way: str, page: Mapping[str, Any], is_new: bool = True) -> None:
@@ -1217,7 +1216,7 @@ class PageRouter(SubstreamPartitionRouter):
                 known.note(page, listed_by=self._name)
                 last_edited_time = intern(page["last_edited_time"])  # many share a minute
                 versions[page["id"]] = max(last_edited_time, versions.get(page["id"], ""))
-        ways = Counter({"search": len(versions)})
+        ways: Counter[str] = Counter()
         rows = (found.page for found in known.rows_beside_search(self._since, self._name))
         for row in chain(rows, self._rows_of_unlisted_databases()):
             if row["id"] not in versions:
@@ -1233,6 +1232,7 @@ class PageRouter(SubstreamPartitionRouter):
             if known.is_in_scope(page_id)
         )
         del versions
+        ways["search"] = len(listed) - ways["database"]
         pages = [page for page in listed if page > reached and walked.get(page[1], "") < page[0]]
         newest = before.get("newest") or (listed[-1][0] if listed else "")
         for last_edited_time, page_id in pages:
@@ -1279,11 +1279,7 @@ class PageRouter(SubstreamPartitionRouter):
             if block_id not in self._pages and not known.is_listed(block_id, self._name):
                 self._pages[block_id] = ""
                 self._ask_for_page(block_id)
-        elif (
-            block["type"] == "child_database"
-            and block_id not in self._databases
-            and not known.is_queried(block_id)
-        ):
+        elif block["type"] == "child_database" and block_id not in self._databases:
             self._databases.append(block_id)
             self._ask_for_database(block_id)
 
@@ -1291,7 +1287,7 @@ class PageRouter(SubstreamPartitionRouter):
         """The rows of the databases that earlier walks met, and that search leaves out."""
         for database_id in list(self._databases) if self.walks else []:
             rows = self._known.rows_of_database(database_id, self._since)
-            if rows is None or self._known.is_queried(database_id):
+            if rows is None:
                 self._databases.remove(database_id)
             for row in rows or []:
                 self._known.keep(FOUND_IN_WALK, "database", row)
@@ -1325,7 +1321,7 @@ class PageRouter(SubstreamPartitionRouter):
 
     def _ask_for_database(self, database_id: str) -> None:
         rows = self._known.rows_of_database(database_id, self._since)
-        if rows is None:  # a view of another database looks the same, or it is gone
+        if rows is None:
             self._databases.remove(database_id)
         for row in rows or []:
             if not self._known.is_listed(row["id"], self._name):

@@ -217,8 +217,28 @@ def test_a_view_of_a_database_elsewhere_is_asked_for_once_and_no_warning(
     first = sync("blocks")
 
     assert first.warnings == [] and first.errors == {}
-    assert api.count(DATABASE) == 1
+    assert api.count(DATABASE) == 2  # the view, and the database of the workspace
     assert "unlisted" not in first.state["blocks"]["parent_state"]["pages"]
+
+
+def test_a_data_source_that_search_leaves_out_beside_another_one_of_its_database_is_found(
+    workspace: Workspace, api: StandIn, tree: dict[str, str]
+) -> None:
+    second = workspace.add_data_source(tree["database"], "Ideas", last_edited_time=march(4))
+    idea = workspace.add_row(second, {"Name": "Sing"}, last_edited_time=march(7))
+    workspace.add_block(idea, text="Text")
+    workspace.unsearchable |= {second, idea}
+
+    first = sync("pages", "blocks")
+    assert sorted(first.ids("pages")) == sorted(workspace.page_ids())
+    assert sorted(first.ids("blocks")) == sorted(blocks_of(workspace, *workspace.page_ids()))
+    unlisted = first.state["blocks"]["parent_state"]["pages"]["unlisted"]
+    assert unlisted == {"pages": {}, "databases": [tree["database"]]}
+
+    workspace.edit_page(idea, march(20))
+    again = sync("pages", "blocks", state=first.state)
+    assert idea in again.ids("pages")
+    assert again.ids("blocks") == blocks_of(workspace, idea)
 
 
 def test_a_page_that_search_left_out_and_that_is_gone_is_forgotten(

@@ -64,6 +64,11 @@ KINDS = (
     *("original", "copy") * 2,
     *("unsupported", "ai_block", "hidden", "refused"),
 )
+BESIDE_SEARCH = (
+    "POST /v1/data_sources/{id}/query",
+    "GET /v1/pages/{id}",
+    "GET /v1/databases/{id}",
+)
 LONG_AGO = datetime(2026, 2, 1, tzinfo=timezone.utc)
 trees = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 6)), min_size=5, max_size=40)
 page_sizes = st.sampled_from((1, 2, 3, 5))
@@ -176,7 +181,7 @@ def fewest_for_rows(workspace: Workspace) -> int:
 
 
 def fewest_beside_search(workspace: Workspace) -> int:
-    """The rows of each data source, pages that only their parent knows, and each block between them."""
+    """The rows, the databases within pages, pages that only their parent knows, and each block between them."""
     between = set()
     for page in workspace.page_ids():
         holder: Any = workspace.find(page).parent  # type: ignore[union-attr]
@@ -193,7 +198,8 @@ def fewest_beside_search(workspace: Workspace) -> int:
         if isinstance(workspace.find(page).parent, Page)  # type: ignore[union-attr]
     ]
     # Comments are asked for on pages of any age, so their stream asks for rows of its own.
-    return len(between) + len(within) + 2 * fewest_for_rows(workspace)
+    rows = 2 * fewest_for_rows(workspace)
+    return len(between) + len(within) + len(workspace.database_ids()) + rows
 
 
 def fewest_requests(workspace: Workspace) -> int:
@@ -489,7 +495,7 @@ def test_any_tree_of_blocks_arrives_complete_in_order_and_once_for_the_fewest_re
     assert result.errors == {}
     assert len(api.requests) == fewest_for_listings(workspace) + sum(
         fewest_for_blocks(workspace, page) for page in workspace.page_ids()
-    ) + api.count("POST /v1/data_sources/{id}/query") + api.count("GET /v1/pages/{id}")
+    ) + sum(api.count(of) for of in BESIDE_SEARCH)
     assert api.count("POST /v1/data_sources/{id}/query") == fewest_for_rows(workspace)
     refused = sum(request.status != 200 for request in api.requests)
     assert len(result.warnings) == (refused + 1 if refused else 0)
