@@ -27,10 +27,12 @@ from benchmarks.runs import Run, Server, configuration, execute, ours, request_l
 
 HERE = Path(__file__).parent
 OURS, PEER = "this connector", f"{peer.NAME} {peer.version()}"
+LIMITED = f"{OURS}, search alone"
 STREAMS = ("pages", "blocks", "comments")
 SIZES = (100, 1_000, 10_000)
 EDITED = 10
 LATENCY, WINDOW, WINDOWS = 0.4, 60.0, 3
+SEARCH_ALONE: dict[str, Any] = {"page_discovery": "search"}
 WORKERS = 10
 
 Command = list[str]
@@ -101,20 +103,34 @@ def say(text: str) -> None:
 
 
 @dataclass
-class Counted:
-    """One connector over one workspace: a full sync, an edit of some pages, and two incremental syncs.
+class Changed:
+    """An incremental sync of pages and blocks.
 
-    The shares are those of the records that exist which were delivered, from 0 to 1. `newest` is how many requests
-    the blocks of the newest page take, as it was in the full sync.
+    Attributes:
+        run: the sync.
+        delivered: the share of the edited pages' blocks that were delivered, from 0 to 1.
+    """
+
+    run: Run
+    delivered: float
+
+
+@dataclass
+class Counted:
+    """One connector over one workspace: a full sync, an edit of some pages, and incremental syncs.
+
+    The shares are those of the records that exist which were delivered, from 0 to 1. `limited` is the sync after
+    the edit once more, of ours and limited to search. `newest` is how many requests the blocks of the newest page
+    take, as it was in the full sync.
     """
 
     full: Run
-    changed: Run
+    changed: Changed
+    limited: Optional[Changed]
     comments: Optional[Run]
     full_bound: dict[str, int]
     changed_bound: dict[str, int]
     delivered: dict[str, float]
-    changed_delivered: float
     newest: int
 
 
@@ -125,19 +141,30 @@ def _counted(command: Command, pages: int, with_comments: bool) -> Counted:
         full = run(command, server, *STREAMS)
         newest = server.ask(workspaces.newest_tree)
         edited = server.ask(workspaces.edit, EDITED)
-        changed = run(command, server, "pages", "blocks", state=full.state)
-        comments = run(command, server, "comments", state=full.state) if with_comments else None
         wanted = server.ask(workspaces.blocks_of, edited)
+        changed = _changed(command, server, full, wanted)
+        limited = (
+            _changed(command, server, full, wanted, **SEARCH_ALONE) if command == ours() else None
+        )
+        comments = run(command, server, "comments", state=full.state) if with_comments else None
         return Counted(
             full,
             changed,
+            limited,
             comments,
             full_bound,
             server.ask(workspaces.least_requests, edited),
             {name: _share(full, name, exists[name]) for name in STREAMS},
-            _share(changed, "blocks", wanted),
             newest,
         )
+
+
+def _changed(
+    command: Command, server: Server, full: Run, wanted: set[str], **config: Any
+) -> Changed:
+    """Sync after an edit, with the state of the full sync; `wanted` are the blocks of the edited pages."""
+    result = run(command, server, "pages", "blocks", state=full.state, **config)
+    return Changed(result, _share(result, "blocks", wanted))
 
 
 def _share(result: Run, stream: str, exists: set[str]) -> float:
@@ -181,28 +208,51 @@ def _request_bounds(results: dict[int, Counted]) -> list[Bound]:
     for pages, result in results.items():
         if pages < 1_000:
             continue
+        why = (
+            "The page that was the newest in the sync before is read again, edited or not. Its blocks take "
+            f"{result.newest:,} requests here, which weighs much beside {EDITED} edited pages."
+        )
+        name = f"incremental sync of pages and blocks, {EDITED} of {pages:,} pages edited"
         least = result.changed_bound["listing"] + result.changed_bound["blocks"]
-        total = result.changed.total
+        if result.limited:
+            total = result.limited.run.total
+            bounds.append(
+                at_most(
+                    f"Requests, {name}, limited to search",
+                    1.1 * least,
+                    total,
+                    f"{least:,} × 1.1",
+                    f"{total:,} (× {total / least:.2f})",
+                    why,
+                )
+            )
+        beside, holding = result.changed_bound["beside"], result.changed_bound["holding"]
+        more, total = least + beside + holding, result.changed.run.total
         bounds.append(
             at_most(
-                f"Requests, incremental sync of pages and blocks, {EDITED} of {pages:,} pages edited",
-                1.1 * least,
+                f"Requests, {name}",
+                1.1 * more,
                 total,
-                f"{least:,} × 1.1",
-                f"{total:,} (× {total / least:.2f})",
-                "The page that was the newest in the sync before is read again, edited or not. Its blocks take "
-                f"{result.newest:,} requests here, which weighs much beside {EDITED} edited pages.",
+                f"{more:,} × 1.1: those {least:,}, {beside} for the data sources, {holding} for the pages that "
+                "hold the edited ones",
+                f"{total:,} (× {total / more:.2f})",
+                f"{why} The pages that hold that page are asked for too. So are those that hold an edited one and "
+                "that the listing shows after the 50 older pages at which the connector stops to read it.",
             )
         )
         if result.comments:
-            least = result.full_bound["listing"] + result.changed_bound["comments"]
+            least = (
+                result.full_bound["listing"]
+                + result.full_bound["beside"]
+                + result.changed_bound["comments"]
+            )
             total = result.comments.total
             bounds.append(
                 at_most(
                     f"Requests, incremental sync of comments, {pages:,} pages",
                     1.01 * least,
                     total,
-                    f"{least:,} × 1.01: one for each page",
+                    f"{least:,} × 1.01: one for each page, and the listings",
                     f"{total:,} (× {total / least:.3f})",
                     "Requests that were sent twice, or that were not needed.",
                 )
@@ -212,7 +262,10 @@ def _request_bounds(results: dict[int, Counted]) -> list[Bound]:
 
 def _request_lines(results: dict[str, dict[int, Counted]]) -> list[str]:
     mine, others = results[OURS], results[PEER]
-    ratio = {size: others[size].changed.total / mine[size].changed.total for size in SIZES}
+    changed = {
+        size: {OURS: mine[size].changed, LIMITED: mine[size].limited, PEER: others[size].changed}
+        for size in SIZES
+    }
     bars(
         HERE / "requests_full.svg",
         "Requests of a full sync",
@@ -232,9 +285,15 @@ def _request_lines(results: dict[str, dict[int, Counted]]) -> list[str]:
         HERE / "requests_incremental.svg",
         f"Requests of an incremental sync after {EDITED} pages were edited",
         "Pages and blocks. Logarithmic.",
-        [OURS, PEER],
+        [OURS, PEER, LIMITED],
         [
-            (f"{size:,} pages", [mine[size].changed.total, others[size].changed.total])
+            (
+                f"{size:,} pages",
+                [
+                    each.run.total if (each := changed[size][name]) else None
+                    for name in (OURS, PEER, LIMITED)
+                ],
+            )
             for size in SIZES
         ],
         logarithmic=True,
@@ -293,23 +352,27 @@ def _request_lines(results: dict[str, dict[int, Counted]]) -> list[str]:
         ),
         f"The second sync, after {EDITED} pages were edited, with the state of the first. {PEER} lists all pages and "
         "begins to read the blocks of all of them again, from the page edited last, until its counter stops it: the "
-        "edited pages arrive, and its requests would be many more without that fault.",
+        "edited pages arrive, and its requests would be many more without that fault. Beside search, this connector "
+        "lists the data sources, for their rows, and asks for the pages that hold a changed one and are not among the "
+        "newest, for the path of each page. Limited to search, it does neither.",
         "",
         "![Requests of an incremental sync](requests_incremental.svg)",
         "",
     ]
     rows = []
     for size in SIZES:
-        for name in results:
-            result = results[name][size]
+        for name, each in changed[size].items():
+            if not each:
+                continue
+            comments = results[name][size].comments if name in results else None
             rows.append(
                 [
                     f"{size:,} pages",
                     name,
-                    f"{result.changed.total:,}",
-                    _percent(result.changed_delivered),
-                    f"{result.changed.records['blocks']:,}",
-                    f"{result.comments.total:,}" if result.comments else "",
+                    f"{each.run.total:,}",
+                    _percent(each.delivered),
+                    f"{each.run.records['blocks']:,}",
+                    f"{comments.total:,}" if comments else "",
                 ]
             )
     lines += table(
@@ -325,8 +388,13 @@ def _request_lines(results: dict[str, dict[int, Counted]]) -> list[str]:
     )
     lines += [
         f"For pages and blocks, {PEER} sends "
-        + ", ".join(f"{ratio[size]:.1f} times the requests at {size:,} pages" for size in SIZES)
-        + ". Comments cost one request for each page in both, because a comment does not change its page"
+        + _in_words([f"{_times(changed[size], OURS):.1f}" for size in SIZES])
+        + " times the requests of this connector at "
+        + _in_words([f"{size:,}" for size in SIZES])
+        + " pages, and "
+        + _in_words([f"{_times(changed[size], LIMITED):.1f}" for size in SIZES])
+        + " times those of this connector limited to search. Comments cost one request for each page in both, "
+        "because a comment does not change its page"
         + (
             "."
             if results[OURS][SIZES[-1]].comments
@@ -335,6 +403,13 @@ def _request_lines(results: dict[str, dict[int, Counted]]) -> list[str]:
         "",
     ]
     return lines
+
+
+def _times(changed: dict[str, Optional[Changed]], name: str) -> float:
+    """How many times the requests of a sync after an edit the other connector sends."""
+    mine, others = changed[name], changed[PEER]
+    assert mine is not None and others is not None
+    return others.run.total / mine.run.total
 
 
 def _all_streams(commands: dict[str, Command]) -> list[str]:
@@ -364,8 +439,166 @@ def _all_streams(commands: dict[str, Command]) -> list[str]:
     ]
 
 
+def _in_words(items: list[str]) -> str:
+    """Return a list as words: `1, 2 and 3`."""
+    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
+
+
 def _percent(share: float) -> str:
     return f"{100 * share:.0f} %" if share in (0, 1) else f"{100 * share:.1f} %"
+
+
+# Complete coverage
+
+
+@dataclass
+class Covered:
+    """One connector over a workspace of which search leaves out a part: a full sync, an edit, an incremental sync.
+
+    Attributes:
+        full: the full sync.
+        delivered: the share of the records that exist which it delivered, from 0 to 1, by stream.
+        changed: the sync of pages and blocks after the edit.
+        existing: how many records exist, by stream.
+        left_out: how many pages search leaves out.
+        bound: the fewest requests of a full sync that tell all, by kind.
+    """
+
+    full: Run
+    delivered: dict[str, float]
+    changed: Changed
+    existing: dict[str, int]
+    left_out: int
+    bound: dict[str, int]
+
+
+def _covered(command: Command, pages: int, config: dict[str, Any]) -> Covered:
+    with Server(workspaces.partly_searchable, pages, log=False) as server:
+        exists = server.ask(workspaces.existing)
+        bound = {
+            **server.ask(workspaces.least_requests),
+            **server.ask(workspaces.least_beside_search),
+        }
+        full = run(command, server, *STREAMS, **config)
+        wanted = server.ask(workspaces.blocks_of, server.ask(workspaces.edit_both, EDITED))
+        return Covered(
+            full,
+            {name: _share(full, name, exists[name]) for name in STREAMS},
+            _changed(command, server, full, wanted, **config),
+            {name: len(ids) for name, ids in exists.items()},
+            server.ask(workspaces.left_out),
+            bound,
+        )
+
+
+def coverage_section(other: Optional[Command], full: bool) -> Section:
+    """Requests and records where search leaves pages out."""
+    pages = 1_000
+    say(f"coverage: {pages:,} pages and {pages // 2:,} rows")
+    commands: dict[str, tuple[Command, dict[str, Any]]] = {
+        OURS: (ours(), {}),
+        LIMITED: (ours(), SEARCH_ALONE),
+        **({PEER: (other, {})} if other else {}),
+    }
+    covered = side_by_side(
+        [partial(_covered, command, pages, config) for command, config in commands.values()]
+    )
+    results: dict[str, Covered] = dict(zip(commands, covered, strict=True))
+    section = Section(bounds=_coverage_bounds(results[OURS]))
+    lines = _coverage_lines(results)
+    if other:
+        section.lines = lines
+    else:
+        section.notes = ["\n".join(lines).rstrip()]
+    return section
+
+
+def _coverage_bounds(result: Covered) -> list[Bound]:
+    where = f"search leaves out {result.left_out:,} of {result.existing['pages']:,} pages"
+    least, total = sum(result.bound.values()), result.full.total
+    beside = sum(result.bound[name] for name in ("beside", "queries", "pages"))
+    return [
+        _all_delivered(
+            f"Complete coverage, full sync: pages, blocks and comments delivered, where {where}",
+            [result.delivered[name] for name in STREAMS],
+        ),
+        at_most(
+            f"Complete coverage, full sync: requests, where {where}",
+            1.01 * least,
+            total,
+            f"{least:,} × 1.01, of which {beside:,} find what search leaves out",
+            f"{total:,} (× {total / least:.3f})",
+            "Requests that were sent twice, or that were not needed.",
+        ),
+        _all_delivered(
+            f"Complete coverage, incremental sync: blocks delivered of {EDITED} edited pages, of which search "
+            f"leaves out {EDITED // 2}",
+            [result.changed.delivered],
+        ),
+    ]
+
+
+def _all_delivered(name: str, shares: list[float]) -> Bound:
+    """Return a row for records that all have to arrive."""
+    worst = min(shares)
+    return Bound(
+        name,
+        "100 %",
+        ", ".join(_percent(share) for share in shares),
+        "" if worst == 1 else f"{1 - worst:.1%} missing",
+        "Pages that search leaves out were not found, or not read.",
+    )
+
+
+def _coverage_lines(results: dict[str, Covered]) -> list[str]:
+    mine, limited = results[OURS], results[LIMITED]
+    more, finding = mine.full.total - limited.full.total, _finding(mine) - _finding(limited)
+    arrived = {
+        name: round((mine.delivered[name] - limited.delivered[name]) * mine.existing[name])
+        for name in STREAMS
+    }
+    return [
+        "### Complete coverage",
+        "",
+        f"Search is documented as incomplete. Of the {mine.existing['pages']:,} pages of this workspace, rows of "
+        f"databases among them, it leaves out {mine.left_out:,}: a quarter of the rows and a quarter of the pages "
+        "under other pages. By default, this connector also asks the data sources for their rows, and follows the "
+        "pages that it meets in other pages; it can be limited to search. The second sync is one of pages and "
+        f"blocks, after {EDITED} pages were edited, of which search leaves out {EDITED // 2}.",
+        "",
+        *table(
+            [
+                "connector",
+                "requests, full sync",
+                "pages delivered",
+                "blocks",
+                "comments",
+                "requests, second sync",
+                "blocks of edited pages delivered",
+            ],
+            [
+                [
+                    name,
+                    f"{result.full.total:,}",
+                    *(_percent(result.delivered[stream]) for stream in STREAMS),
+                    f"{result.changed.run.total:,}",
+                    _percent(result.changed.delivered),
+                ]
+                for name, result in results.items()
+            ],
+        ),
+        f"For {arrived['pages']:,} pages, {arrived['blocks']:,} blocks and {arrived['comments']:,} comments more, the "
+        f"full sync takes {more:,} requests more than limited to search ({more / limited.full.total:.0%}): "
+        f"{finding:,} find the pages, and the others read their blocks and comments. Each further sync asks again "
+        "for the rows edited since, and for each page that only another page shows.",
+        "",
+    ]
+
+
+def _finding(result: Covered) -> int:
+    """The requests of a full sync that read neither blocks nor comments."""
+    reading = result.full.of("GET /v1/blocks/{id}/children") + result.full.of("GET /v1/comments")
+    return result.full.total - reading
 
 
 # The rate limit
@@ -691,9 +924,10 @@ SECTIONS: dict[str, Callable[[Optional[Command], bool], Section]] = {
     "processor": processor_section,
     "memory": memory_section,
     "requests": requests_section,
+    "coverage": coverage_section,
     "limit": limit_section,
 }
-ORDER = ("requests", "limit", "processor", "memory", "start")
+ORDER = ("requests", "coverage", "limit", "processor", "memory", "start")
 
 
 def report(sections: dict[str, Section], full: bool, minutes: float, has_peer: bool) -> str:

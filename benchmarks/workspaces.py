@@ -9,7 +9,7 @@ import math
 import random
 from typing import Any, Union
 
-from local.entries import Block, Page
+from local.entries import Block, DataSource, Page
 from local.stand_in import StandIn
 from local.workspace import Workspace
 
@@ -28,6 +28,29 @@ def documents(pages: int) -> Workspace:
 def documents_and_tables(pages: int) -> Workspace:
     """The same with databases."""
     return Workspace.generate(pages, SEED, children=3, comments=pages, databases=5, rows=20)
+
+
+def partly_searchable(pages: int) -> Workspace:
+    """Nested pages, and databases with rows; search leaves out a quarter of the rows and of the pages under pages.
+
+    Each row has a block and a comment.
+    """
+    workspace = Workspace.generate(
+        pages, SEED, children=3, comments=pages, databases=10, rows=max(1, pages // 20)
+    )
+    rows, nested = [], []
+    for page_id in workspace.page_ids():
+        parent = _known(workspace)(page_id).parent
+        if isinstance(parent, DataSource):
+            rows.append(page_id)
+            workspace.add_block(page_id, "paragraph", "Text")
+            workspace.add_comment(page_id, "Seen.")
+        elif parent is not None:
+            nested.append(page_id)
+    chance = random.Random(SEED)
+    for some in (rows, nested):
+        workspace.unsearchable.update(chance.sample(some, len(some) // 4))
+    return workspace
 
 
 def long_documents(pages: int) -> Workspace:
@@ -72,8 +95,20 @@ def empty() -> Workspace:
 
 def edit(api: StandIn, count: int) -> list[str]:
     """Edit a block of each of `count` pages, or the page if it has none; return the pages' ids."""
-    workspace = api.workspace
-    chosen = random.Random(SEED).sample(workspace.page_ids(), count)
+    return _edit(api.workspace, random.Random(SEED).sample(api.workspace.page_ids(), count))
+
+
+def edit_both(api: StandIn, count: int) -> list[str]:
+    """The same, where search leaves out half of the pages; return these first."""
+    workspace, chance = api.workspace, random.Random(SEED)
+    pages = workspace.page_ids()
+    left_out = [page for page in pages if page in workspace.unsearchable]
+    listed = [page for page in pages if page not in workspace.unsearchable]
+    half = count // 2
+    return _edit(workspace, chance.sample(left_out, half) + chance.sample(listed, count - half))
+
+
+def _edit(workspace: Workspace, chosen: list[str]) -> list[str]:
     for number, page_id in enumerate(chosen):
         time = f"2026-11-16T{9 + number // 60:02}:{number % 60:02}:00.000Z"  # after all others
         blocks = workspace.blocks_of(page_id)
@@ -105,13 +140,21 @@ def existing(api: StandIn) -> dict[str, set[str]]:
     }
 
 
+def left_out(api: StandIn) -> int:
+    """Return how many pages search leaves out."""
+    return len(api.workspace.unsearchable)
+
+
 def blocks_of(api: StandIn, page_ids: list[str]) -> set[str]:
     """Return the ids of the blocks of some pages."""
     return {placed.block["id"] for page in page_ids for placed in api.workspace.blocks_of(page)}
 
 
 def least_requests(api: StandIn, edited: Union[list[str], None] = None) -> dict[str, int]:
-    """Return the fewest requests that tell all: `listing`, `blocks` and `comments`.
+    """Return the fewest requests that tell all: `listing`, `beside`, `holding`, `blocks` and `comments`.
+
+    `beside` lists the data sources. `holding` is for the place of the edited pages: one for each page that holds
+    one of them and that the listing does not show.
 
     Args:
         api: the stand-in.
@@ -121,14 +164,35 @@ def least_requests(api: StandIn, edited: Union[list[str], None] = None) -> dict[
     workspace = api.workspace
     pages = workspace.page_ids()
     wanted = pages if edited is None else edited
+    found = workspace.search("page", False, "", False)
     # Of an incremental listing, the first page that is not new has to be seen as well.
-    listed = len(pages) if edited is None else min(len(pages), len(edited) + 1)
+    listed = len(found) if edited is None else min(len(found), len(edited) + 1)
+    listing = _lists(listed)
+    shown = {page.id for page in found[: listing * LISTED_AT_ONCE]}
     return {
-        "listing": _lists(listed),
+        "listing": listing,
+        "beside": _lists(len(workspace.search("data_source", False, "", False))),
+        "holding": 0 if edited is None else len(_holding(workspace, edited) - shown),
         "blocks": sum(_tree(workspace, page) for page in wanted),
         "comments": sum(
             _lists(len(workspace.comments_of(entry))) for entry in map(_known(workspace), pages)
         ),
+    }
+
+
+def least_beside_search(api: StandIn) -> dict[str, int]:
+    """Return the fewest requests of a full sync for what search leaves out: `queries` and `pages`.
+
+    `queries` are those of all data sources, for the rows since the start date, and once more for the rows of any
+    age, as comments need them. `pages` are the pages left out that are no rows: one for each.
+    """
+    workspace = api.workspace
+    sources = [workspace.find(source_id) for source_id in workspace.data_source_ids()]
+    left_out = [_known(workspace)(page_id) for page_id in workspace.unsearchable]
+    return {
+        "queries": 2
+        * sum(_lists(len(each.rows)) for each in sources if isinstance(each, DataSource)),
+        "pages": sum(not isinstance(page.parent, DataSource) for page in left_out),
     }
 
 
@@ -148,6 +212,18 @@ def _tree(workspace: Workspace, page_id: str) -> int:
         if placed.block["has_children"] and workspace._is_walked(entry):
             walked.append(entry)
     return sum(_lists(len(workspace.listed_children(entry))) for entry in walked)
+
+
+def _holding(workspace: Workspace, page_ids: list[str]) -> set[str]:
+    """The pages that hold some pages, up to the root."""
+    holding = set()
+    for page_id in page_ids:
+        above = _known(workspace)(page_id).parent
+        while above is not None:
+            if isinstance(above, Page):
+                holding.add(above.id)
+            above = above.parent
+    return holding
 
 
 def _lists(items: int) -> int:

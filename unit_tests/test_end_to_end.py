@@ -206,9 +206,12 @@ def test_a_second_read_asks_for_the_children_of_changed_pages_only(session: Sess
 
     assert session.first_requests[children] == sum(map(workspace.listings, workspace.page_ids()))
     assert session.second_requests[children] == workspace.listings(workspace.home)
-    # A comment leaves its page as it is, and databases cannot be listed: these are asked for as before.
-    for endpoint in ("GET /v1/comments", "GET /v1/databases/{id}"):
-        assert session.second_requests[endpoint] == session.first_requests[endpoint] > 0
+    # A comment leaves its page as it is, and databases cannot be listed: these are asked for as before. The
+    # first walk also met the databases, and asked whether search knows all of them.
+    comments, databases = "GET /v1/comments", "GET /v1/databases/{id}"
+    assert session.second_requests[comments] == session.first_requests[comments] > 0
+    assert session.second_requests[databases] == len(workspace.database_ids())
+    assert session.first_requests[databases] == 2 * len(workspace.database_ids())
     assert sum(session.second_requests.values()) < sum(session.first_requests.values())
 
 

@@ -99,7 +99,8 @@ class Output(Thread):
 
     def wait_until_quiet(self) -> None:
         """Let it print what it has: the stand-in answers faster than any API, and printing lags behind."""
-        while time.monotonic() - self._last < 0.3:
+        since = time.monotonic()  # a silence before this does not count
+        while time.monotonic() - max(self._last, since) < 0.3:
             time.sleep(0.05)
 
 
@@ -112,9 +113,14 @@ def read_although_killed(
     streams: list[str],
     api: StandIn,
     next_kill: Callable[[], Optional[int]],
+    once_quiet: bool = False,
     **config: Any,
 ) -> Read:
-    """Read, kill the process after so many requests, and read on from the last state until one ends by itself."""
+    """Read, kill the process after so many requests, and read on from the last state until one ends by itself.
+
+    Args:
+        once_quiet: before a kill, nothing is answered until the process has printed what it has.
+    """
     read = Read()
     while True:
         left = next_kill()
@@ -146,7 +152,8 @@ def read_although_killed(
                 last: Optional[int] = left and requests_so_far(api) + left,
             ) -> Optional[Answer]:
                 if last is not None and requests_so_far(api) >= last:
-                    output.wait_until_quiet()
+                    if once_quiet:
+                        output.wait_until_quiet()
                     process.send_signal(signal.SIGKILL)
                 return None
 
@@ -215,13 +222,15 @@ def test_killed_after_each_fifth_of_its_work_a_walk_costs_at_most_a_third_more(s
         undisturbed += len(workspace.database_ids()) + len(nested_and_unsearchable(workspace))
     else:
         undisturbed += len(pages)
+    kills = iter([undisturbed // 5] * 7)  # without states, the walk would begin anew without end
 
     with StandIn(workspace, token=TOKEN, latency=0.01) as api:
         read = read_although_killed(
             EVERY_PAGE_A_STATE,
             [stream],
             api,
-            lambda: undisturbed // 5,
+            lambda: next(kills, None),
+            once_quiet=True,
             num_workers=4,  # what each worker has begun is lost, which ten make much of so few pages
         )
 

@@ -480,7 +480,7 @@ def content(workspace: Workspace) -> dict[tuple[str, str], Json]:
 # ---------------------------------------------------------------------------------------- the properties
 
 
-@cases(80)
+@cases(60)
 @given(nodes=trees, page_size=page_sizes, num_workers=workers)
 def test_any_tree_of_blocks_arrives_complete_in_order_and_once_for_the_fewest_requests(
     nodes: list[Node], page_size: int, num_workers: int
@@ -501,7 +501,7 @@ def test_any_tree_of_blocks_arrives_complete_in_order_and_once_for_the_fewest_re
     assert len(result.warnings) == (refused + 1 if refused else 0)
 
 
-@cases(60)
+@cases(45)
 @given(nodes=trees, page_size=page_sizes, num_workers=workers, faults=storms)
 def test_any_faults_that_pass_cost_their_requests_and_no_record(
     naps: list[float],
@@ -593,7 +593,7 @@ def named(workspace: Workspace, warnings: list[str]) -> set[tuple[str, str]]:
     return left_out
 
 
-@cases(35)
+@cases(28)
 @given(
     nodes=trees,
     page_size=page_sizes,
@@ -639,7 +639,7 @@ def test_faults_without_end_fail_the_stream_or_are_named_and_later_syncs_miss_no
         assert known.get(of) == wanted[of]
 
 
-@cases(35)
+@cases(28)
 @given(nodes=trees, page_size=page_sizes, num_workers=workers, planned=edits, pace=paces)
 def test_of_two_syncs_one_has_every_edit_made_before_between_and_while_the_first_asks(
     monkeypatch: pytest.MonkeyPatch,
@@ -748,7 +748,7 @@ def write_on(workspace: Workspace, page: str, minutes_to_noon: int) -> dict[str,
     return {"pages": page, "blocks": block, "comments": workspace.add_comment(page, "Hello", time)}
 
 
-@cases(15)
+@cases(12)
 @given(
     moved=st.dictionaries(
         st.integers(0, 19), st.integers(0, FURTHEST_BACK), min_size=1, max_size=20
@@ -774,7 +774,7 @@ def test_items_that_search_shows_up_to_40_places_too_far_back_are_found(
     assert api.count("POST /v1/search") - asked_before <= 2
 
 
-@cases(15)
+@cases(12)
 @given(
     late=st.dictionaries(
         st.integers(0, 9), st.integers(0, LATEST_MINUTES), min_size=1, max_size=10
