@@ -1,4 +1,4 @@
-"""What the manifest cannot say: walking the block tree, the quirks of search, waiting and signing in.
+"""What the manifest cannot say: walking the block tree, pages beside search, tables, waiting and signing in.
 
 The Connector Builder injects this file as text, so it stands alone: it imports `airbyte_cdk` and the
 standard library. The runtime reads the partitions of a stream in several threads with one retriever,
@@ -15,6 +15,7 @@ from base64 import b64encode
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import thread as threads_of_the_runtime
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -77,6 +78,9 @@ Siblings = Iterator[tuple[int, Record]]
 
 # What the runtime hands a retriever to make records of a response (a `requests.Response`).
 RecordsOfResponse = Callable[[Any], Iterable[Record]]
+
+# So long the index of search may be late, and a time may be rounded; the manifest's lookback window.
+UNSETTLED = timedelta(minutes=10)
 
 
 # ----------------------------------------------------------------------------------------- answers
@@ -162,6 +166,18 @@ class Listing:
         self._news = False
         self._pages_without_news = 0
         self.is_incomplete = False
+        self.looks_again_down_to = ""
+
+    def look_again(self, down_to: str) -> bool:
+        """Begin the listing anew, for what moved to its front meanwhile; False where it was a single answer.
+
+        Args:
+            down_to: the time of a page's last item from which on a page without news is the last.
+        """
+        self._news = False
+        if self._cursors:
+            self.looks_again_down_to = down_to
+        return bool(self._cursors)
 
     def is_new(self, record: Record) -> bool:
         """Whether this version of the record comes for the first time."""
@@ -175,13 +191,20 @@ class Listing:
         self._news = True
         return True
 
-    def go_on(self, page: Mapping[str, Any], cursor: Optional[str]) -> None:
+    def go_on(self, page: Mapping[str, Any], cursor: Optional[str]) -> bool:
         """Take a page that says there is more; raises where the listing would not end, or end too early.
 
         Args:
             page: the list as Notion answered it.
             cursor: the cursor that led to it; None for the first page of the listing.
+
+        Returns:
+            whether to read the next page, which a second look need not.
         """
+        if self.looks_again_down_to and not self._news:
+            last = page["results"][-1:]
+            if last and last[0]["last_edited_time"] < self.looks_again_down_to:
+                return False
         if cursor is None:
             self._cursors.clear()
             self._met.clear()
@@ -200,6 +223,7 @@ class Listing:
         self._news = False
         if self._pages_without_news == self.MOST_PAGES_WITHOUT_NEWS:
             raise self._failure(f"does not end: {self._pages_without_news} pages held nothing new")
+        return True
 
     def _failure(self, what: str) -> AirbyteTracedException:
         return AirbyteTracedException(
@@ -365,8 +389,9 @@ class NotionRetriever(SimpleRetriever):
             stream_slice.extra_fields["listing"].is_incomplete = True
         if not body.get("has_more"):  # as the paginator would find, after parsing the body again
             return None
-        if stream_slice is not None:
-            stream_slice.extra_fields["listing"].go_on(body, last_page_token_value)
+        listing = stream_slice and stream_slice.extra_fields["listing"]
+        if listing and not listing.go_on(body, last_page_token_value):
+            return None
         return super()._next_page_token(
             response, last_page_size, last_record, last_page_token_value, page_size_override
         )
@@ -410,6 +435,7 @@ class SearchRetriever(NotionRetriever):
     Search has no filter by time, its index is not strictly sorted, and items move to the front when
     they are edited during the listing, which shifts the others back so that they come again:
     https://developers.notion.com/reference/search-optimizations-and-limitations
+    So a listing of several answers ends with a second look at its front.
 
     Several streams need the same listing, also at the same time. It is read once: the runtime's cache
     of requests, which would keep no POST by itself, holds its pages on disk for the sync.
@@ -421,6 +447,9 @@ class SearchRetriever(NotionRetriever):
     # So many items in a row that are too old end the listing: an item is found as long as fewer
     # older ones stand before it. One alone would do only if the index were sorted.
     OLDER_ITEMS_THAT_END_THE_LISTING: ClassVar[int] = 50
+
+    # Another size than that of the listing, for the runtime's cache would give its first answer again.
+    PAGE_SIZE_OF_A_SECOND_LOOK: ClassVar[int] = 99
 
     only_in_scope: bool = False
 
@@ -445,15 +474,28 @@ class SearchRetriever(NotionRetriever):
         next_page_token: Optional[Mapping[str, Any]] = None,
         page_size_override: Optional[int] = None,
     ) -> Any:
+        if stream_slice.extra_fields["listing"].looks_again_down_to:
+            page_size_override = page_size_override or self.PAGE_SIZE_OF_A_SECOND_LOOK
         with self.connection.listing:
             return super()._fetch_next_page(stream_slice, next_page_token, page_size_override)
 
     def _read_pages(
         self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
     ) -> Iterable[Record]:
-        oldest = stream_slice.cursor_slice.get("start_time", "")
         listing = Listing(self.name)
         stream_slice = _with_extra(stream_slice, listing=listing)
+        began = datetime.now(timezone.utc)
+        yield from self._read_down(records_generator_fn, stream_slice)
+        is_test_read = isinstance(self.paginator, PaginatorTestReadDecorator)
+        if not is_test_read and listing.look_again(_in_notions_format(began - UNSETTLED)):
+            yield from self._read_down(records_generator_fn, stream_slice)
+
+    def _read_down(
+        self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
+    ) -> Iterator[Record]:
+        """Read from the front of the listing until the items are too old."""
+        listing = stream_slice.extra_fields["listing"]
+        oldest = stream_slice.cursor_slice.get("start_time", "")
         older_in_a_row = 0
         known = KnownPages.of(self.config)
         for record in super()._read_pages(records_generator_fn, stream_slice):
@@ -469,7 +511,7 @@ class SearchRetriever(NotionRetriever):
                 older_in_a_row += 1
                 if older_in_a_row == self.OLDER_ITEMS_THAT_END_THE_LISTING:
                     return
-        if listing.is_incomplete:
+        if listing.is_incomplete and not listing.looks_again_down_to:
             LOGGER.warning(
                 f"Notion's search gave the stream {self.name} no more than its newest {len(listing.emitted)} "
                 "items, and says that there are more. They are missing until they are edited."
@@ -498,12 +540,12 @@ class PagesRetriever(SearchRetriever):
             known.keep(LISTED, "search", record.data)
         since = stream_slice.cursor_slice.get("start_time", "")
         ways: Counter[str] = Counter()
-        placeless = []
+        placeless: dict[str, None] = {}  # in order, and once if it comes in two versions
         for found in chain(known.kept(LISTED), known.rows_beside_search(since, self.name)):
             if known.is_in_scope(found.page["id"]):
                 ways[found.way] += 1
                 if known.path_of(found.page["id"], ask=False) is None:
-                    placeless.append(found.page["id"])  # a walk may say more of what holds it
+                    placeless[found.page["id"]] = None  # a walk may say more of what holds it
                 else:
                     yield self._with_place(found.page, known, stream_slice)
         for found in known.found_in_walks(self.name):
@@ -927,7 +969,7 @@ class KnownPages:
     # Pages that search did not list
 
     def rows_beside_search(self, since: str, stream: str) -> Iterator[Found]:
-        """The rows edited since a time that search did not list to a stream."""
+        """The rows edited since a time, and the pages that are the scope, that search did not list to a stream."""
         if not self.is_complete:
             return
         with self._querying:
@@ -950,6 +992,11 @@ class KnownPages:
             self.note(data_source)
             self._queried.add(data_source["id"])
         self.side_by_side(query, [each for each in data_sources if self.is_in_scope(each["id"])])
+        for root_id in map(_with_hyphens, sorted(self._roots)):
+            root = self.page(root_id)
+            for page in [root] if root else self.rows_of_database(root_id, since) or []:
+                if page["last_edited_time"] >= since and not self.is_listed(page["id"], stream):
+                    self.keep(since, "parent" if root else "database", page)
 
     def side_by_side(self, call: Callable[[Any], None], items: Sequence[Any]) -> None:
         """Make calls with requests in them, as many at once as there are workers."""
@@ -1023,10 +1070,11 @@ class KnownPages:
                 self._news.wait_for(lambda: self._begun, self.SECONDS_FOR_A_WALK_TO_BEGIN)
             else:
                 walks = {"blocks", "block_comments"} & set(self._streams)
-                self._news.wait_for(lambda: walks <= self._begun)
-            self._news.wait_for(lambda: not self._under_way)
+                _wait_for(self._news, lambda: walks <= self._begun)
+            _wait_for(self._news, lambda: not self._under_way)
         for found in self.kept(FOUND_IN_WALK):
-            if not self.is_listed(found.page["id"], stream):
+            page_id = found.page["id"]
+            if not self.is_listed(page_id, stream) and self.is_in_scope(page_id):
                 yield found
 
     def say_what_was_found(self, stream: str, ways: Mapping[str, int]) -> None:
@@ -1053,10 +1101,6 @@ class KnownPages:
                     f"The page {link} is not among those that this connection sees. Open it in Notion, "
                     "choose ••• > Connections, add this connection, and test again; or take it off the list."
                 )
-
-    def roots(self) -> list[str]:
-        """The ids of the pages that the configuration names."""
-        return [_with_hyphens(root) for root in sorted(self._roots)]
 
 
 @dataclass
@@ -1149,8 +1193,6 @@ class PageRouter(SubstreamPartitionRouter):
     only_changed_pages: bool = True
     walks: bool = False
 
-    # As long as the lookback window in the manifest.
-    UNSETTLED = timedelta(minutes=10)
     # More would make the state large; what is not remembered is walked again.
     MOST_WALKED = 1000
 
@@ -1217,10 +1259,11 @@ class PageRouter(SubstreamPartitionRouter):
                 last_edited_time = intern(page["last_edited_time"])  # many share a minute
                 versions[page["id"]] = max(last_edited_time, versions.get(page["id"], ""))
         ways: Counter[str] = Counter()
-        rows = (found.page for found in known.rows_beside_search(self._since, self._name))
-        for row in chain(rows, self._rows_of_unlisted_databases()):
+        for way, row, _ in chain(
+            known.rows_beside_search(self._since, self._name), self._rows_of_unlisted_databases()
+        ):
             if row["id"] not in versions:
-                ways["database"] += 1
+                ways[way] += 1
                 versions[row["id"]] = intern(row["last_edited_time"])
             if (versions[row["id"]], row["id"]) > reached:
                 self._pages.pop(row["id"], None)  # it has its turn
@@ -1232,7 +1275,7 @@ class PageRouter(SubstreamPartitionRouter):
             if known.is_in_scope(page_id)
         )
         del versions
-        ways["search"] = len(listed) - ways["database"]
+        ways["search"] = len(listed) - ways.total()
         pages = [page for page in listed if page > reached and walked.get(page[1], "") < page[0]]
         newest = before.get("newest") or (listed[-1][0] if listed else "")
         for last_edited_time, page_id in pages:
@@ -1283,7 +1326,7 @@ class PageRouter(SubstreamPartitionRouter):
             self._databases.append(block_id)
             self._ask_for_database(block_id)
 
-    def _rows_of_unlisted_databases(self) -> Iterator[Mapping[str, Any]]:
+    def _rows_of_unlisted_databases(self) -> Iterator[Found]:
         """The rows of the databases that earlier walks met, and that search leaves out."""
         for database_id in list(self._databases) if self.walks else []:
             rows = self._known.rows_of_database(database_id, self._since)
@@ -1291,25 +1334,18 @@ class PageRouter(SubstreamPartitionRouter):
                 self._databases.remove(database_id)
             for row in rows or []:
                 self._known.keep(FOUND_IN_WALK, "database", row)
-                yield row
+                yield Found("database", row, True)
 
     def _ask_for_unlisted_pages(self) -> None:
-        """Ask for the pages that earlier walks met, and for those that are the scope."""
+        """Ask for the pages that earlier walks met, but for those that search lists by now."""
         known = self._known
         for page_id in [each for each in self._pages if known.is_listed(each, self._name)]:
             del self._pages[page_id]
-        roots = [each for each in known.roots() if not known.is_listed(each, self._name)]
         known.side_by_side(self._ask_for_page, list(self._pages))
-        known.side_by_side(self._ask_for_root, [each for each in roots if each not in self._pages])
-
-    def _ask_for_root(self, page_id: str) -> None:
-        page = self._known.page(page_id)
-        if page is not None and page["last_edited_time"] >= self._since:
-            self._ask_for_page(page["id"])
 
     def _ask_for_page(self, page_id: str) -> None:
         page = self._known.page(page_id)
-        if page is None or page["in_trash"]:
+        if page is None or page["in_trash"] or not self._known.is_in_scope(page_id):
             self._pages.pop(page_id, None)
             return
         if _parent_of(page)[0] == "data_source_id":
@@ -1335,7 +1371,7 @@ class PageRouter(SubstreamPartitionRouter):
         if page_id in self._rows:  # the next sync asks its database
             self._pages.pop(page_id, None)
         elif page_id in self._pages:
-            settled = _in_notions_format(ab_datetime_parse(self.began) - self.UNSETTLED)
+            settled = _in_notions_format(ab_datetime_parse(self.began) - UNSETTLED)
             self._pages[page_id] = min(last_edited_time, settled)
 
     def _settled(
@@ -1346,8 +1382,8 @@ class PageRouter(SubstreamPartitionRouter):
         walked_now: list[tuple[str, str]],
     ) -> Mapping[str, str]:
         """The walked pages that the next listing shows again, and that nobody need walk again."""
-        shown_again = _in_notions_format(ab_datetime_parse(newest) - self.UNSETTLED)
-        settled = _in_notions_format(ab_datetime_parse(self.began) - self.UNSETTLED)
+        shown_again = _in_notions_format(ab_datetime_parse(newest) - UNSETTLED)
+        settled = _in_notions_format(ab_datetime_parse(self.began) - UNSETTLED)
         walked = walked_before.keys() | {page[1] for page in walked_now if page[0] >= shown_again}
         pages = [
             (page_id, last_edited_time)
@@ -1405,7 +1441,7 @@ class PartitionsCursor(ConcurrentPerPartitionCursor):
                 with self._room:
                     self._waiting += 1
                     if self._waiting == self.MOST_WAITING:
-                        self._room.wait_for(lambda: self._waiting <= self.MOST_WAITING // 2)
+                        _wait_for(self._room, lambda: self._waiting <= self.MOST_WAITING // 2)
                 yield stream_slice
 
     def one_was_read(self) -> None:
@@ -1425,7 +1461,7 @@ class PartitionsCursor(ConcurrentPerPartitionCursor):
         """The pages that `meet` took, until every partition was read."""
         while True:
             with self._room:
-                self._room.wait_for(lambda: self._met or not self._waiting)
+                _wait_for(self._room, lambda: bool(self._met) or not self._waiting)
                 if not self._met:
                     return
                 found = self._met.popleft()
@@ -2247,11 +2283,12 @@ class Connection:
         mine = object()
         with self._partitions:
             self._partitions_waiting.append(mine)
-            self._partitions.wait_for(
+            _wait_for(
+                self._partitions,
                 lambda: (
                     self._partitions_waiting[0] is mine
                     and self._partitions_begun < self.most_at_once
-                )
+                ),
             )
             self._partitions_waiting.popleft()
             self._partitions_begun += 1
@@ -2513,6 +2550,17 @@ def _id_in(link: str, of: str = "database") -> str:
 
 def _with_hyphens(id: str) -> str:
     return "-".join((id[:8], id[8:12], id[12:16], id[16:20], id[20:]))
+
+
+def _wait_for(condition: Condition, predicate: Callable[[], bool]) -> None:
+    """Wait for something that other threads bring about, but not when the sync is over.
+
+    Where the main thread fails, the interpreter ends when all threads have: it would wait for this one, and
+    this one for partitions that nobody reads any more.
+    """
+    while not condition.wait_for(predicate, timeout=2):
+        if threads_of_the_runtime._shutdown:
+            raise RuntimeError("The sync ended while a stream was waiting.")
 
 
 def _bad_configuration(sentence: str) -> AirbyteTracedException:

@@ -11,7 +11,7 @@ from conftest import CONFIG, MANIFEST, TOKEN, Sync, environment, sync
 
 from local.entries import DataSource
 from local.generated import generate
-from local.stand_in import StandIn, error, on
+from local.stand_in import StandIn, error, on, times
 from local.workspace import Workspace
 from source_notion import components
 
@@ -413,6 +413,51 @@ def test_only_the_pages_named_and_what_is_under_them_are_read(
     assert result.ids("trashed_pages") == [trashed]
     asked = {request.path for request in api.requests if request.path.endswith("/query")}
     assert asked == {f"/v1/data_sources/{tree['tasks']}/query"}
+
+
+def test_the_scope_may_be_what_search_leaves_out_and_a_database(
+    workspace: Workspace, api: StandIn, tree: dict[str, str]
+) -> None:
+    workspace.unsearchable |= {tree["plan"], tree["tasks"], tree["row"]}
+
+    result = sync("pages", root_pages=[tree["plan"], tree["database"]])
+
+    assert result.errors == {} and result.warnings == []
+    assert sorted(result.ids("pages")) == sorted([tree["plan"], tree["row"]])
+
+
+def test_what_an_earlier_sync_found_is_not_read_when_it_is_out_of_scope_by_now(
+    workspace: Workspace, api: StandIn, tree: dict[str, str]
+) -> None:
+    workspace.unsearchable.add(tree["plan"])
+    first = sync("pages", "blocks")
+    workspace.edit_page(tree["plan"], march(20))
+
+    second = sync("pages", "blocks", state=first.state, root_pages=[tree["other"]])
+
+    assert second.ids("blocks") == []
+    assert second.ids("pages") == [tree["other"]]
+
+
+def test_what_only_a_page_knows_that_is_edited_during_the_listing_arrives_however_old_it_is(
+    workspace: Workspace, api: StandIn
+) -> None:
+    pages = [workspace.add_page(title=str(number)) for number in range(150)]
+    hidden = workspace.add_page(pages[3], "Hidden", created_time=march(1))
+    inside = workspace.add_block(hidden, text="Inside")
+    workspace.unsearchable.add(hidden)
+
+    def move_to_the_front(request: Any) -> Any:
+        answer = request.normal()
+        workspace.edit_page(pages[3])
+        return answer
+
+    api.answer(times(1, on("POST", "/v1/search", move_to_the_front)))
+
+    result = sync("pages", "blocks")
+
+    assert sorted(result.ids("pages")) == sorted([*pages, hidden])
+    assert result.ids("blocks") == [inside]
 
 
 def test_tables_are_found_within_the_scope_alone(

@@ -1,11 +1,12 @@
 """State: what an incremental sync reads again, and the states of earlier connectors."""
 
+from collections import Counter
 from datetime import datetime, timedelta, timezone
 
 import pytest
 from conftest import sync
 
-from local.stand_in import StandIn, on, times
+from local.stand_in import Request, StandIn, on, times
 from local.workspace import Workspace
 from source_notion.components import PartitionsCursor
 
@@ -37,6 +38,11 @@ def walked(api: StandIn) -> list[str]:
 def same(ids: list[str], others: list[str]) -> bool:
     """Whether two lists hold the same ids, each as often: workers may overtake each other."""
     return sorted(ids) == sorted(others)
+
+
+def of_pages(request: Request) -> bool:
+    """Whether a request is a search for pages, and not for data sources."""
+    return request.path == "/v1/search" and request.body["filter"]["value"] == "page"  # type: ignore[index]
 
 
 def commented(api: StandIn) -> list[str]:
@@ -94,7 +100,7 @@ def test_an_incremental_read_lists_only_as_far_as_it_must(
 ) -> None:
     pages = [workspace.add_page(title=str(n)) for n in range(1000)]  # a minute apart
     first = sync("pages", page_discovery="search")
-    assert api.count("POST /v1/search") == 10
+    assert api.count("POST /v1/search") == 10 + 1
 
     workspace.edit_page(pages[5])
     api.requests.clear()
@@ -305,7 +311,7 @@ def test_a_full_refresh_state_of_another_runtime_is_no_error(
     assert same(walked(api), pages)
 
 
-def test_comments_of_a_page_edited_during_the_listing_arrive_with_the_next_sync(
+def test_a_second_look_finds_what_moves_to_the_front_of_a_listing(
     workspace: Workspace, api: StandIn
 ) -> None:
     pages = [workspace.add_page(title=str(number)) for number in range(250)]
@@ -318,11 +324,48 @@ def test_comments_of_a_page_edited_during_the_listing_arrive_with_the_next_sync(
 
     api.answer(times(1, on("POST", "/v1/search", move_to_the_front)))
 
+    result = sync("pages", "comments")
+
+    assert same(result.ids("pages"), pages)
+    assert same(result.ids("comments"), comments)
+    assert Counter(request.body["page_size"] for request in api.requests if of_pages(request)) == {
+        100: 3,
+        99: 2,  # one that finds the page, and one that finds nothing
+    }
+
+
+def test_a_second_look_goes_down_as_long_as_it_finds_something(
+    workspace: Workspace, api: StandIn
+) -> None:
+    pages = [workspace.add_page(title=str(number)) for number in range(250)]
+
+    def move_many(request):
+        answer = request.normal()
+        for page in pages[:120]:
+            workspace.edit_page(page)
+        return answer
+
+    api.answer(times(1, on("POST", "/v1/search", move_many)))
+
+    result = sync("pages")
+
+    assert same(result.ids("pages"), pages)
+
+
+def test_comments_of_a_page_that_a_listing_missed_arrive_once_the_page_is_edited(
+    workspace: Workspace, api: StandIn
+) -> None:
+    pages = [workspace.add_page(title=str(number)) for number in range(3)]
+    comments = [workspace.add_comment(page, "Comment", march(1)) for page in pages]
+    workspace.unsearchable.add(pages[0])
     first = sync("comments")
+    workspace.unsearchable.discard(pages[0])
+    workspace.edit_page(pages[0])
+
     second = sync("comments", state=first.state)
 
-    assert comments[10] not in first.ids("comments")
-    assert set(first.ids("comments")) | set(second.ids("comments")) == set(comments)
+    assert same(first.ids("comments"), comments[1:])
+    assert comments[0] in second.ids("comments")
 
 
 def test_a_long_walk_warns_of_nothing(workspace: Workspace, api: StandIn) -> None:

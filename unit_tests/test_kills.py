@@ -239,6 +239,34 @@ def test_killed_after_each_fifth_of_its_work_a_walk_costs_at_most_a_third_more(s
     assert requests_so_far(api) <= 1.3 * undisturbed
 
 
+def test_a_sync_whose_output_nobody_takes_any_more_ends() -> None:
+    api = StandIn(uneven_workspace(200), token=TOKEN, latency=0.02)
+    with api, TemporaryDirectory() as folder:
+        arguments = [program("source-notion"), "read"]
+        for name, content in {
+            "config": CONFIG,
+            "catalog": ConfiguredAirbyteCatalogSerializer.dump(catalog_of(*STREAMS)),
+        }.items():
+            path = Path(folder, f"{name}.json")
+            path.write_text(json.dumps(content))
+            arguments += [f"--{name}", str(path)]
+        process = subprocess.Popen(
+            arguments,
+            env={**os.environ, **api.environment()},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        assert process.stdout is not None
+        for line in process.stdout:
+            if b'"stream":"blocks"' in line:
+                break
+        process.stdout.close()
+        try:
+            assert process.wait(timeout=60) != 0
+        finally:
+            process.kill()
+
+
 def test_a_walk_says_where_it_is_at_least_each_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     cursor = components.PartitionsCursor.__new__(components.PartitionsCursor)
     cursor._last_emission_time = 0.0

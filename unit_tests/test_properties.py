@@ -163,9 +163,9 @@ def fewest_for_blocks(workspace: Workspace, page: str) -> int:
 
 
 def fewest_for_listings(workspace: Workspace) -> int:
-    """The pages and the data sources, each listed once for all streams that need them."""
+    """The pages and the data sources, each listed once for all streams that need them, and looked at again."""
     return sum(
-        parts(workspace, len(items))
+        parts(workspace, len(items)) + (parts(workspace, len(items)) > 1)
         for items in (
             set(workspace.page_ids()) - workspace.unsearchable,
             workspace.data_source_ids(),
