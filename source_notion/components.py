@@ -20,9 +20,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
-from itertools import chain
+from heapq import merge
+from itertools import chain, islice
 from math import inf
-from sys import intern
 from threading import Condition, Lock, RLock
 from typing import Any, ClassVar, NamedTuple, Optional
 from urllib.parse import urlsplit
@@ -502,12 +502,12 @@ class SearchRetriever(NotionRetriever):
             if record["last_edited_time"] >= oldest:
                 older_in_a_row = 0
                 if self.only_in_scope:
-                    known.note(record.data)
+                    known.note([record.data])
                     if not known.is_in_scope(record["id"]):
                         continue
                 yield record
             else:
-                known.note(record.data)  # it may hold a page that is new
+                known.note([record.data])  # it may hold a page that is new
                 older_in_a_row += 1
                 if older_in_a_row == self.OLDER_ITEMS_THAT_END_THE_LISTING:
                     return
@@ -535,31 +535,35 @@ class PagesRetriever(SearchRetriever):
         self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
     ) -> Iterable[Record]:
         known = KnownPages.of(self.config)
-        for record in super()._read_pages(records_generator_fn, stream_slice):
-            known.note(record.data, listed_by=self.name)
-            known.keep(LISTED, "search", record.data)
+        for records in _in_batches(super()._read_pages(records_generator_fn, stream_slice)):
+            pages = [record.data for record in records]
+            known.note(pages, listed_by=self.name)
+            known.keep(LISTED, "search", pages)
         since = stream_slice.cursor_slice.get("start_time", "")
         ways: Counter[str] = Counter()
         placeless: dict[str, None] = {}  # in order, and once if it comes in two versions
         for found in chain(known.kept(LISTED), known.rows_beside_search(since, self.name)):
             if known.is_in_scope(found.page["id"]):
                 ways[found.way] += 1
-                if known.path_of(found.page["id"], ask=False) is None:
+                path = known.path_of(found.page["id"], ask=False)
+                if path is None:
                     placeless[found.page["id"]] = None  # a walk may say more of what holds it
                 else:
-                    yield self._with_place(found.page, known, stream_slice)
+                    yield self._with_place(found.page, path, stream_slice)
         for found in known.found_in_walks(self.name):
             if found.is_new or found.page["last_edited_time"] >= since:
                 ways[found.way] += 1
-                yield self._with_place(found.page, known, stream_slice)
+                yield self._with_place(found.page, known.path_of(found.page["id"]), stream_slice)
         for page in filter(None, map(known.page, placeless)):
-            yield self._with_place(page, known, stream_slice)
+            yield self._with_place(page, known.path_of(page["id"]), stream_slice)
         known.say_what_was_found(self.name, ways)
 
     def _with_place(
-        self, page: MutableMapping[str, Any], known: "KnownPages", stream_slice: StreamSlice
+        self,
+        page: MutableMapping[str, Any],
+        path: Optional[list[tuple[str, str]]],
+        stream_slice: StreamSlice,
     ) -> Record:
-        path = known.path_of(page["id"])
         page["path"] = None if path is None else [id for id, _ in path]
         page["path_titles"] = None if path is None else [title for _, title in path]
         page["depth"] = None if path is None else len(path)
@@ -861,7 +865,7 @@ class KnownPages:
         self._db.executescript(
             "PRAGMA journal_mode = OFF;"
             "CREATE TABLE places (id PRIMARY KEY, title, parent_type, parent_id) WITHOUT ROWID;"
-            "CREATE TABLE listed (stream, id, PRIMARY KEY (stream, id)) WITHOUT ROWID;"
+            "CREATE TABLE listed (stream, id, version, PRIMARY KEY (stream, id)) WITHOUT ROWID;"
             "CREATE TABLE kept (number INTEGER PRIMARY KEY, listing, id, version, way, page, is_new,"
             " UNIQUE (listing, id, version));"
             "CREATE INDEX by_id ON kept (id);"
@@ -888,17 +892,52 @@ class KnownPages:
 
     # Places
 
-    def note(self, item: Mapping[str, Any], listed_by: Optional[str] = None) -> None:
-        """Note where a page, data source, database or block is, and which stream has it from search."""
-        kind, parent_id = _parent_of(item)
-        self.note_place(item["id"], _title_of(item), kind, parent_id)
-        if item["object"] == "data_source" and kind == "database_id":
-            self.note_place(parent_id, None, *_parent_of(item, "database_parent"))
-        if listed_by:
-            self._sql("INSERT OR IGNORE INTO listed VALUES (?, ?)", listed_by, item["id"])
+    def _insert(
+        self, statement: str, rows: Sequence[tuple[Any, ...]], at_conflict: str = ""
+    ) -> None:
+        """Insert rows with a single statement: after each, other threads have their turn."""
+        if rows:
+            row = f"({', '.join('?' * len(rows[0]))})"
+            values = f"VALUES {', '.join([row] * len(rows))}"
+            self._sql(f"{statement} {values} {at_conflict}", *chain.from_iterable(rows))
 
-    def note_place(self, *place: Optional[str]) -> None:
-        self._sql("INSERT OR REPLACE INTO places VALUES (?, ?, ?, ?)", *place)
+    def note(self, items: Sequence[Mapping[str, Any]], listed_by: Optional[str] = None) -> None:
+        """Note where pages, data sources, databases or blocks are, and which stream has them from search."""
+        places = [(item["id"], _title_of(item), *_parent_of(item)) for item in items]
+        places += [
+            (item["parent"]["database_id"], None, *_parent_of(item, "database_parent"))
+            for item in items
+            if item["object"] == "data_source" and _parent_of(item)[0] == "database_id"
+        ]
+        self.note_places(places)
+        if listed_by:
+            self._insert(
+                "INSERT INTO listed",
+                [(listed_by, item["id"], item["last_edited_time"]) for item in items],
+                # A listing may show an older and a newer version of a page.
+                "ON CONFLICT DO UPDATE SET version = max(version, excluded.version)",
+            )
+
+    def note_places(self, places: Sequence[tuple[Optional[str], ...]]) -> None:
+        """Note places: id, title, type of the parent and its id."""
+        self._insert("INSERT OR REPLACE INTO places", places)
+
+    def newest(self, stream: str) -> str:
+        """When the newest page was edited that search gave to a stream; empty without any."""
+        return self._sql("SELECT max(version) FROM listed WHERE stream = ?", stream)[0][0] or ""
+
+    def listed(self, stream: str) -> Iterator[tuple[str, str]]:
+        """When search says that pages were edited, and their ids, from the one edited longest ago."""
+        with self._db_lock:
+            rows = self._db.execute(
+                "SELECT version, id FROM listed WHERE stream = ? ORDER BY version, id", (stream,)
+            )
+        while True:
+            with self._db_lock:
+                some = rows.fetchmany(100)
+            if not some:
+                return
+            yield from some
 
     def is_listed(self, page_id: str, stream: str) -> bool:
         """Whether search gave a page to a stream."""
@@ -950,7 +989,7 @@ class KnownPages:
             return None
         item = self._ask_for(kind, item_id)
         if not item:
-            self.note_place(item_id, None, None, None)
+            self.note_places([(item_id, None, None, None)])
         return self._place(item_id)
 
     def _ask_for(self, kind: str, item_id: str) -> Optional[dict[str, Any]]:
@@ -963,7 +1002,8 @@ class KnownPages:
                 return json.loads(kept[0][0])
             item = self.finder.get(kind, item_id)  # type: ignore[union-attr]
             if item:
-                self.keep(ASKED_FOR, "", item)
+                self.note([item])
+                self.keep(ASKED_FOR, "", [item])
             return item
 
     # Pages that search did not list
@@ -983,20 +1023,29 @@ class KnownPages:
 
     def _query_all(self, since: str, stream: str) -> None:
         def query(data_source: Mapping[str, Any]) -> None:
-            for row in self.finder.rows_of(data_source["id"], since):  # type: ignore[union-attr]
-                if not self.is_listed(row["id"], stream):
-                    self.keep(since, "database", row)
+            for rows in _in_batches(self.finder.rows_of(data_source["id"], since)):  # type: ignore[union-attr]
+                unlisted = [row for row in rows if not self.is_listed(row["id"], stream)]
+                self.note(unlisted)
+                self.keep(since, "database", unlisted)
 
-        data_sources = list(self.finder.all_data_sources())  # type: ignore[union-attr]
-        for data_source in data_sources:
-            self.note(data_source)
-            self._queried.add(data_source["id"])
+        data_sources = []
+        for some in _in_batches(self.finder.all_data_sources()):  # type: ignore[union-attr]
+            self.note(some)
+            data_sources += some
+        self._queried.update(each["id"] for each in data_sources)
         self.side_by_side(query, [each for each in data_sources if self.is_in_scope(each["id"])])
         for root_id in map(_with_hyphens, sorted(self._roots)):
             root = self.page(root_id)
-            for page in [root] if root else self.rows_of_database(root_id, since) or []:
-                if page["last_edited_time"] >= since and not self.is_listed(page["id"], stream):
-                    self.keep(since, "parent" if root else "database", page)
+            pages = [root] if root else self.rows_of_database(root_id, since) or []
+            self.keep(
+                since,
+                "parent" if root else "database",
+                [
+                    page
+                    for page in pages
+                    if page["last_edited_time"] >= since and not self.is_listed(page["id"], stream)
+                ],
+            )
 
     def side_by_side(self, call: Callable[[Any], None], items: Sequence[Any]) -> None:
         """Make calls with requests in them, as many at once as there are workers."""
@@ -1020,17 +1069,22 @@ class KnownPages:
             return None
         rows: list[dict[str, Any]] = []
         for data_source in left_out:
-            self.note_place(data_source["id"], data_source["name"], "database_id", database_id)
-            rows += self.finder.rows_of(data_source["id"], since)  # type: ignore[union-attr]
+            self.note_places([(data_source["id"], data_source["name"], "database_id", database_id)])
+            for some in _in_batches(self.finder.rows_of(data_source["id"], since)):  # type: ignore[union-attr]
+                self.note(some)
+                rows += some
         return rows
 
-    def keep(self, listing: str, way: str, page: Mapping[str, Any], is_new: bool = True) -> None:
-        """Keep a page, or another item that was asked for."""
-        self.note(page)
-        self._sql(
-            "INSERT OR IGNORE INTO kept (listing, id, version, way, page, is_new)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            *(listing, page["id"], page.get("last_edited_time"), way, json.dumps(page), is_new),
+    def keep(
+        self, listing: str, way: str, pages: Sequence[Mapping[str, Any]], is_new: bool = True
+    ) -> None:
+        """Keep pages, or other items that were asked for."""
+        self._insert(
+            "INSERT OR IGNORE INTO kept (listing, id, version, way, page, is_new)",
+            [
+                (listing, page["id"], page.get("last_edited_time"), way, json.dumps(page), is_new)
+                for page in pages
+            ],
         )
 
     def kept(self, listing: str) -> Iterator[Found]:
@@ -1251,44 +1305,47 @@ class PageRouter(SubstreamPartitionRouter):
         reached = tuple(
             before.get("reached", {}).get(key, "") for key in ("last_edited_time", "page_id")
         )
-        versions: dict[str, str] = {}  # a listing may show an older and a newer one of a page
         for partition in self.parent_stream_configs[0].stream.generate_partitions():
             self._since = (partition.to_slice() or {}).get("start_time", "")
-            for page in partition.read():
-                known.note(page, listed_by=self._name)
-                last_edited_time = intern(page["last_edited_time"])  # many share a minute
-                versions[page["id"]] = max(last_edited_time, versions.get(page["id"], ""))
+            for pages in _in_batches(partition.read()):
+                known.note(pages, listed_by=self._name)
         ways: Counter[str] = Counter()
+        beside: dict[str, str] = {}
         for way, row, _ in chain(
             known.rows_beside_search(self._since, self._name), self._rows_of_unlisted_databases()
         ):
-            if row["id"] not in versions:
-                ways[way] += 1
-                versions[row["id"]] = intern(row["last_edited_time"])
-            if (versions[row["id"]], row["id"]) > reached:
-                self._pages.pop(row["id"], None)  # it has its turn
+            row_id = row["id"]
+            if row_id in beside or known.is_listed(row_id, self._name):
+                continue
+            ways[way] += 1
+            beside[row_id] = row["last_edited_time"]
+            if (beside[row_id], row_id) > reached:
+                self._pages.pop(row_id, None)  # it has its turn
         if self.walks:
             self._ask_for_unlisted_pages()
-        listed = sorted(
-            (last_edited_time, page_id)
-            for page_id, last_edited_time in versions.items()
-            if known.is_in_scope(page_id)
-        )
-        del versions
-        ways["search"] = len(listed) - ways.total()
-        pages = [page for page in listed if page > reached and walked.get(page[1], "") < page[0]]
-        newest = before.get("newest") or (listed[-1][0] if listed else "")
-        for last_edited_time, page_id in pages:
-            self._state = {
-                **before,
-                "reached": {"last_edited_time": last_edited_time, "page_id": page_id},
-                "newest": newest,
-                "began": self.began,
-            }
-            yield _slice_of_page(page_id, last_edited_time)
+        newest = before.get("newest") or max(known.newest(self._name), *beside.values(), "")
+        shown_again = newest and _in_notions_format(ab_datetime_parse(newest) - UNSETTLED)
+        settled = _in_notions_format(ab_datetime_parse(self.began) - UNSETTLED)
+        walked_and_shown_again: deque[tuple[str, str]] = deque(maxlen=self.MOST_WALKED)
+        for page in merge(known.listed(self._name), sorted((beside[id], id) for id in beside)):
+            last_edited_time, page_id = page
+            if not known.is_in_scope(page_id):
+                continue
+            ways["search"] += page_id not in beside
+            if page > reached and walked.get(page_id, "") < last_edited_time:
+                self._state = {
+                    **before,
+                    "reached": {"last_edited_time": last_edited_time, "page_id": page_id},
+                    "newest": newest,
+                    "began": self.began,
+                }
+                yield _slice_of_page(page_id, last_edited_time)
+            elif page_id not in walked:
+                continue
+            if shown_again <= last_edited_time < settled:
+                walked_and_shown_again.append((page_id, last_edited_time))
         takes_all = not before or "reached" in before or not self.only_changed_pages
-        beside = self._cursor.met() if self.walks else known.found_in_walks(self._name)
-        for found in beside:
+        for found in self._cursor.met() if self.walks else known.found_in_walks(self._name):
             last_edited_time = found.page["last_edited_time"]
             if found.is_new or takes_all or last_edited_time >= self._since:
                 ways[found.way] += 1
@@ -1299,7 +1356,7 @@ class PageRouter(SubstreamPartitionRouter):
         elif newest:
             self._state = {
                 "last_edited_time": newest,
-                "walked": self._settled(listed, newest, walked, pages),
+                "walked": dict(walked_and_shown_again),
             }
 
     def meet(self, block: Mapping[str, Any], page_id: str, holder_id: str) -> None:
@@ -1315,7 +1372,7 @@ class PageRouter(SubstreamPartitionRouter):
         """
         known, block_id = self._known, block["id"]
         if holder_id != page_id:
-            known.note_place(holder_id, None, "page_id", page_id)
+            known.note_places([(holder_id, None, "page_id", page_id)])
         if not self.walks or block["last_edited_time"] < self._since:
             return
         if block["type"] == "child_page":
@@ -1332,9 +1389,8 @@ class PageRouter(SubstreamPartitionRouter):
             rows = self._known.rows_of_database(database_id, self._since)
             if rows is None:
                 self._databases.remove(database_id)
-            for row in rows or []:
-                self._known.keep(FOUND_IN_WALK, "database", row)
-                yield Found("database", row, True)
+            self._known.keep(FOUND_IN_WALK, "database", rows or [])
+            yield from (Found("database", row, True) for row in rows or [])
 
     def _ask_for_unlisted_pages(self) -> None:
         """Ask for the pages that earlier walks met, but for those that search lists by now."""
@@ -1351,7 +1407,7 @@ class PageRouter(SubstreamPartitionRouter):
         if _parent_of(page)[0] == "data_source_id":
             self._rows.add(page_id)
         walked = self._pages.setdefault(page_id, "")
-        self._known.keep(FOUND_IN_WALK, "parent", page, is_new=not walked)
+        self._known.keep(FOUND_IN_WALK, "parent", [page], is_new=not walked)
         if page["last_edited_time"] > walked:
             self._cursor.meet("parent", page)
 
@@ -1363,7 +1419,7 @@ class PageRouter(SubstreamPartitionRouter):
             if not self._known.is_listed(row["id"], self._name):
                 self._pages[row["id"]] = ""
                 self._rows.add(row["id"])
-                self._known.keep(FOUND_IN_WALK, "database", row)
+                self._known.keep(FOUND_IN_WALK, "database", [row])
                 self._cursor.meet("database", row)
 
     def was_walked(self, page_id: str, last_edited_time: str) -> None:
@@ -1373,24 +1429,6 @@ class PageRouter(SubstreamPartitionRouter):
         elif page_id in self._pages:
             settled = _in_notions_format(ab_datetime_parse(self.began) - UNSETTLED)
             self._pages[page_id] = min(last_edited_time, settled)
-
-    def _settled(
-        self,
-        listed: list[tuple[str, str]],
-        newest: str,
-        walked_before: Mapping[str, str],
-        walked_now: list[tuple[str, str]],
-    ) -> Mapping[str, str]:
-        """The walked pages that the next listing shows again, and that nobody need walk again."""
-        shown_again = _in_notions_format(ab_datetime_parse(newest) - UNSETTLED)
-        settled = _in_notions_format(ab_datetime_parse(self.began) - UNSETTLED)
-        walked = walked_before.keys() | {page[1] for page in walked_now if page[0] >= shown_again}
-        pages = [
-            (page_id, last_edited_time)
-            for last_edited_time, page_id in listed
-            if shown_again <= last_edited_time < settled and page_id in walked
-        ]
-        return dict(pages[-self.MOST_WALKED :])
 
 
 def _slice_of_page(page_id: str, last_edited_time: str) -> StreamSlice:
@@ -2525,6 +2563,13 @@ def _parent_of(
     parent = item.get(field) or {}
     kind = parent.get("type")
     return (kind, parent[kind]) if isinstance(parent.get(kind), str) else (None, None)
+
+
+def _in_batches(items: Iterable[Any]) -> Iterator[list[Any]]:
+    """Items by the hundred, as many as a listing's page holds."""
+    items = iter(items)
+    while batch := list(islice(items, 100)):
+        yield batch
 
 
 def _with_extra(stream_slice: StreamSlice, **extra_fields: Any) -> StreamSlice:
