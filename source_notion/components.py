@@ -166,15 +166,16 @@ class Listing:
         self._news = False
         self._pages_without_news = 0
         self.is_incomplete = False
+        self.is_read_far_enough = False
         self.looks_again_down_to = ""
 
     def look_again(self, down_to: str) -> bool:
         """Begin the listing anew, for what moved to its front meanwhile; False where it was a single answer.
 
         Args:
-            down_to: the time of a page's last item from which on a page without news is the last.
+            down_to: a page without news, whose last item is older than this, is the last to be read.
         """
-        self._news = False
+        self._news = self.is_read_far_enough = False
         if self._cursors:
             self.looks_again_down_to = down_to
         return bool(self._cursors)
@@ -199,8 +200,10 @@ class Listing:
             cursor: the cursor that led to it; None for the first page of the listing.
 
         Returns:
-            whether to read the next page, which a second look need not.
+            whether to read the next page.
         """
+        if self.is_read_far_enough:
+            return False
         if self.looks_again_down_to and not self._news:
             last = page["results"][-1:]
             if last and last[0]["last_edited_time"] < self.looks_again_down_to:
@@ -510,8 +513,9 @@ class SearchRetriever(NotionRetriever):
                 known.note([record.data])  # it may hold a page that is new
                 older_in_a_row += 1
                 if older_in_a_row == self.OLDER_ITEMS_THAT_END_THE_LISTING:
-                    return
-        if listing.is_incomplete and not listing.looks_again_down_to:
+                    listing.is_read_far_enough = True  # but for the rest of the answer
+        is_to_be_complete = not (listing.is_read_far_enough or listing.looks_again_down_to)
+        if listing.is_incomplete and is_to_be_complete:
             LOGGER.warning(
                 f"Notion's search gave the stream {self.name} no more than its newest {len(listing.emitted)} "
                 "items, and says that there are more. They are missing until they are edited."
@@ -895,11 +899,11 @@ class KnownPages:
     def _insert(
         self, statement: str, rows: Sequence[tuple[Any, ...]], at_conflict: str = ""
     ) -> None:
-        """Insert rows with a single statement: after each, other threads have their turn."""
-        if rows:
-            row = f"({', '.join('?' * len(rows[0]))})"
-            values = f"VALUES {', '.join([row] * len(rows))}"
-            self._sql(f"{statement} {values} {at_conflict}", *chain.from_iterable(rows))
+        """Insert rows with few statements: after each, other threads have their turn."""
+        for some in _in_batches(rows):
+            row = f"({', '.join('?' * len(some[0]))})"
+            values = f"VALUES {', '.join([row] * len(some))}"
+            self._sql(f"{statement} {values} {at_conflict}", *chain.from_iterable(some))
 
     def note(self, items: Sequence[Mapping[str, Any]], listed_by: Optional[str] = None) -> None:
         """Note where pages, data sources, databases or blocks are, and which stream has them from search."""
@@ -1028,10 +1032,8 @@ class KnownPages:
                 self.note(unlisted)
                 self.keep(since, "database", unlisted)
 
-        data_sources = []
-        for some in _in_batches(self.finder.all_data_sources()):  # type: ignore[union-attr]
-            self.note(some)
-            data_sources += some
+        data_sources = list(self.finder.all_data_sources())  # type: ignore[union-attr]
+        self.note(data_sources)
         self._queried.update(each["id"] for each in data_sources)
         self.side_by_side(query, [each for each in data_sources if self.is_in_scope(each["id"])])
         for root_id in map(_with_hyphens, sorted(self._roots)):
@@ -1070,9 +1072,8 @@ class KnownPages:
         rows: list[dict[str, Any]] = []
         for data_source in left_out:
             self.note_places([(data_source["id"], data_source["name"], "database_id", database_id)])
-            for some in _in_batches(self.finder.rows_of(data_source["id"], since)):  # type: ignore[union-attr]
-                self.note(some)
-                rows += some
+            rows += self.finder.rows_of(data_source["id"], since)  # type: ignore[union-attr]
+        self.note(rows)
         return rows
 
     def keep(

@@ -507,3 +507,25 @@ def test_moving_a_page_to_the_trash_shows_up_in_the_next_sync(
 
     (page,) = second.records["trashed_pages"]
     assert (page["id"], page["in_trash"]) == (tree["plan"], True)
+
+
+def test_any_number_of_pages_is_kept_and_listed_by_time() -> None:
+    known = components.KnownPages({})
+    pages = [
+        {
+            "object": "page",
+            "id": f"{number:05}",
+            "last_edited_time": march(1 + number * 7 % 31),
+            "properties": [],
+        }
+        for number in range(10_000)
+    ]
+
+    known.note([*pages, pages[0] | {"last_edited_time": march(31)}, pages[0]], listed_by="blocks")
+    known.keep("since", "database", pages)
+
+    assert [found.page for found in known.kept("since")] == pages
+    pages[0]["last_edited_time"] = march(31)  # the newest version that was noted
+    in_order = sorted((page["last_edited_time"], page["id"]) for page in pages)
+    assert list(known.listed("blocks")) == in_order
+    assert known.newest("blocks") == march(31)
