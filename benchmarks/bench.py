@@ -516,7 +516,7 @@ def coverage_section(other: Optional[Command], full: bool) -> Section:
 def _coverage_bounds(result: Covered) -> list[Bound]:
     where = f"search leaves out {result.left_out:,} of {result.existing['pages']:,} pages"
     least, total = sum(result.bound.values()), result.full.total
-    beside = sum(result.bound[name] for name in ("beside", "queries", "pages"))
+    beside = sum(result.bound[name] for name in ("beside", "queries", "databases", "pages"))
     return [
         _all_delivered(
             f"Complete coverage, full sync: pages, blocks and comments delivered, where {where}",

@@ -181,10 +181,11 @@ def least_requests(api: StandIn, edited: Union[list[str], None] = None) -> dict[
 
 
 def least_beside_search(api: StandIn) -> dict[str, int]:
-    """Return the fewest requests of a full sync for what search leaves out: `queries` and `pages`.
+    """Return the fewest requests of a full sync for what search leaves out: `queries`, `databases` and `pages`.
 
     `queries` are those of all data sources, for the rows since the start date, and once more for the rows of any
-    age, as comments need them. `pages` are the pages left out that are no rows: one for each.
+    age, as comments need them. `databases` are those in pages, of which search may leave out a data source.
+    `pages` are the pages left out that are no rows: one for each.
     """
     workspace = api.workspace
     sources = [workspace.find(source_id) for source_id in workspace.data_source_ids()]
@@ -192,6 +193,10 @@ def least_beside_search(api: StandIn) -> dict[str, int]:
     return {
         "queries": 2
         * sum(_lists(len(each.rows)) for each in sources if isinstance(each, DataSource)),
+        "databases": sum(
+            workspace.find(each).parent is not None  # type: ignore[union-attr]
+            for each in workspace.database_ids()
+        ),
         "pages": sum(not isinstance(page.parent, DataSource) for page in left_out),
     }
 

@@ -771,7 +771,8 @@ def test_items_that_search_shows_up_to_40_places_too_far_back_are_found(
 
     assert {each["pages"] for each in written} <= set(second.ids("pages"))
     assert {each["blocks"] for each in written} == set(second.ids("blocks"))
-    assert api.count("POST /v1/search") - asked_before <= 2
+    # Two answers at most, a second look after the second one, and the data sources.
+    assert api.count("POST /v1/search") - asked_before in (2, 4)
 
 
 @cases(12)
