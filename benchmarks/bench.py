@@ -927,6 +927,8 @@ SECTIONS: dict[str, Callable[[Optional[Command], bool], Section]] = {
     "coverage": coverage_section,
     "limit": limit_section,
 }
+# Those that measure no time run at the same time.
+GROUPS = (("start",), ("processor",), ("memory", "requests", "coverage"), ("limit",))
 ORDER = ("requests", "coverage", "limit", "processor", "memory", "start")
 
 
@@ -999,8 +1001,10 @@ def main() -> None:
     options = parser.parse_args()
     other = peer.command()
     started = time.monotonic()
-    chosen = [options.only] if options.only else list(SECTIONS)
-    sections = {name: SECTIONS[name](other, options.full) for name in chosen}
+    sections: dict[str, Section] = {}
+    for group in [(options.only,)] if options.only else GROUPS:
+        tasks = [partial(SECTIONS[name], other, options.full) for name in group]
+        sections.update(zip(group, side_by_side(tasks), strict=True))
     minutes = (time.monotonic() - started) / 60
     text = report(sections, options.full, minutes, other is not None)
     if options.only:
