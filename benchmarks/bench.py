@@ -12,7 +12,7 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -88,7 +88,7 @@ def table(head: list[str], rows: list[list[str]]) -> list[str]:
     ]
 
 
-def side_by_side(tasks: list[Callable[[], Any]]) -> list[Any]:
+def side_by_side(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
     """Do several things at the same time; return what each gives, in their order."""
     with ThreadPoolExecutor(max(len(tasks), 1)) as pool:
         return [future.result() for future in [pool.submit(task) for task in tasks]]
