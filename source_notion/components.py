@@ -2286,8 +2286,8 @@ class Connection:
         self.most_at_once = 1
         self.property_items: Any = None
         self.listing = Lock()
-        self._partitions = Condition()
-        self._partitions_waiting: deque[object] = deque()
+        self._partitions = Lock()
+        self._partitions_waiting: deque[Condition] = deque()
         self._partitions_begun = 0
         self._turns = Condition()
         self._under_way = 0
@@ -2310,8 +2310,8 @@ class Connection:
 
     @property
     def has_room(self) -> bool:
-        """Whether some worker has nothing under way."""
-        return self._under_way < self.most_at_once
+        """Whether some worker would have nothing to do."""
+        return self._under_way < self.most_at_once and not self._partitions_waiting
 
     @contextmanager
     def partition(self) -> Iterator[None]:
@@ -2319,11 +2319,11 @@ class Connection:
 
         There are more threads, and what is begun is lost in a sync that is cut off.
         """
-        mine = object()
-        with self._partitions:
+        mine = Condition(self._partitions)
+        with mine:
             self._partitions_waiting.append(mine)
             _wait_for(
-                self._partitions,
+                mine,
                 lambda: (
                     self._partitions_waiting[0] is mine
                     and self._partitions_begun < self.most_at_once
@@ -2331,13 +2331,17 @@ class Connection:
             )
             self._partitions_waiting.popleft()
             self._partitions_begun += 1
-            self._partitions.notify_all()
+            self._wake_next_partition()
         try:
             yield
         finally:
             with self._partitions:
                 self._partitions_begun -= 1
-                self._partitions.notify_all()
+                self._wake_next_partition()
+
+    def _wake_next_partition(self) -> None:
+        if self._partitions_waiting and self._partitions_begun < self.most_at_once:
+            self._partitions_waiting[0].notify()
 
     def take_turn(self) -> None:
         """Return when a request may be sent; says each minute that it may not. `end_turn` has to follow."""
@@ -2478,13 +2482,15 @@ class NotionAuthenticator(DeclarativeSingleUseRefreshTokenOauth2Authenticator):
         """What this token's requests share; also after a refresh, which gives all streams the new token."""
         return Connection.of(self.access_token)
 
-    def token_has_expired(self) -> bool:
-        if not self.access_token:
+    def get_access_token(self) -> str:
+        """The token, for as long as Notion accepts it."""
+        token = self.access_token
+        if not token:
             raise _bad_configuration(
                 "There are no credentials in this source's settings. Choose an authentication method "
                 "and give the access token of your Notion connection."
             )
-        return False
+        return token
 
     def set_token_expiry_date(self, new_token_expiry_date: Any) -> None:
         """Notion gives no expiry date, so none is kept."""
