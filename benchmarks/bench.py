@@ -31,7 +31,7 @@ LIMITED = f"{OURS}, search alone"
 STREAMS = ("pages", "blocks", "comments")
 SIZES = (100, 1_000, 10_000)
 EDITED = 10
-LATENCY, WINDOW, WINDOWS = 0.4, 60.0, 3
+LATENCY, WINDOW = 0.4, 60.0
 SEARCH_ALONE: dict[str, Any] = {"page_discovery": "search"}
 WORKERS = 10
 
@@ -622,18 +622,20 @@ class Limited:
         return statistics.mean(self.used) if self.used else 0.0
 
 
-def _limited(command: Command, build: Callable[[int], Any], pages: int, limit: int) -> Limited:
+def _limited(
+    command: Command, build: Callable[[int], Any], pages: int, limit: int, windows: int
+) -> Limited:
     options = {"requests_per_minute": limit, "latency": LATENCY, "window": WINDOW}
     with Server(build, pages, **options) as server:
-        result = run(command, server, *STREAMS, keep_ids=False, stop_after=WINDOWS * WINDOW + 1)
+        result = run(command, server, *STREAMS, keep_ids=False, stop_after=windows * WINDOW + 1)
         log = server.ask(request_log)
     first, last = log[0][0], log[-1][0]
     # A run that was stopped lasted all windows, even if it waited at the end.
-    whole = WINDOWS if result.exit_code else min(WINDOWS, int((last - first) // WINDOW))
-    answered = [0] * (WINDOWS + 1)
+    whole = windows if result.exit_code else min(windows, int((last - first) // WINDOW))
+    answered = [0] * (windows + 1)
     for at, status in log:
         window = int((at - first) // WINDOW)
-        if status != 429 and window <= WINDOWS:
+        if status != 429 and window <= windows:
             answered[window] += 1
     refused = sum(status == 429 for _, status in log) / len(log)
     return Limited([each / limit for each in answered[:whole]], refused)
@@ -651,14 +653,14 @@ def _busy(parents: int, others: int, latency: float) -> tuple[int, float]:
 def limit_section(other: Optional[Command], full: bool) -> Section:
     """How much of a rate limit is used; one long page is read at the same time, while these wait."""
     parents, others, latency = 5_000, 200, 0.02
-    plans = (180, 600)
-    say(f"rate limit: {WINDOWS} windows of {WINDOW:.0f} seconds; one long page meanwhile")
+    plans, windows = (180, 600), 3 if full else 2
+    say(f"rate limit: {windows} windows of {WINDOW:.0f} seconds; one long page meanwhile")
     tasks: list[Callable[[], Any]] = [partial(_busy, parents, others, latency)]
     for limit in plans:
-        tasks.append(partial(_limited, ours(), workspaces.long_documents, 100, limit))
-        tasks.append(partial(_limited, ours(), workspaces.documents, 1_000, limit))
+        tasks.append(partial(_limited, ours(), workspaces.long_documents, 100, limit, windows))
+        tasks.append(partial(_limited, ours(), workspaces.documents, 1_000, limit, windows))
         if other:
-            tasks.append(partial(_limited, other, workspaces.documents, 1_000, limit))
+            tasks.append(partial(_limited, other, workspaces.documents, 1_000, limit, windows))
     (requests, busy), *measured = side_by_side(tasks)
     each = 3 if other else 2
     section = Section(bounds=[])
@@ -678,7 +680,7 @@ def limit_section(other: Optional[Command], full: bool) -> Section:
             limit: {OURS: measured[each * number + 1], PEER: measured[each * number + 2]}
             for number, limit in enumerate(plans)
         }
-        section.lines = _limit_lines(compared)
+        section.lines = _limit_lines(compared, windows)
     return section
 
 
@@ -706,7 +708,7 @@ def _limit_bounds(limit: int, result: Limited) -> list[Bound]:
     ]
 
 
-def _limit_lines(compared: dict[int, dict[str, Limited]]) -> list[str]:
+def _limit_lines(compared: dict[int, dict[str, Limited]], windows: int) -> list[str]:
     groups: list[Group] = [
         (f"{limit} a minute", [100 * each[OURS].mean, 100 * each[PEER].mean])
         for limit, each in compared.items()
@@ -724,7 +726,7 @@ def _limit_lines(compared: dict[int, dict[str, Limited]]) -> list[str]:
         "### The rate limit",
         "",
         f"1,000 pages, fixed windows of a minute, {LATENCY} s for each answer, the default number of workers; the "
-        "connectors are not told the plan. All ran at the same time and were stopped after three windows, unless "
+        f"connectors are not told the plan. All ran at the same time and were stopped after {windows} windows, unless "
         "they had ended. What does not fill a window is left out.",
         "",
         "![Share of the rate limit used](rate_limit.svg)",
