@@ -554,7 +554,7 @@ class PagesRetriever(SearchRetriever):
                     placeless[found.page["id"]] = None  # a walk may say more of what holds it
                 else:
                     yield self._with_place(found.page, path, stream_slice)
-        for found in known.found_in_walks(self.name):
+        for found in known.found_in_walks(self.name, since):
             if found.is_new or found.page["last_edited_time"] >= since:
                 ways[found.way] += 1
                 yield self._with_place(found.page, known.path_of(found.page["id"]), stream_slice)
@@ -879,6 +879,7 @@ class KnownPages:
         self._querying = Lock()
         self._queried: set[str] = set()
         self._rows_since: set[str] = set()
+        self._databases_met: dict[str, str] = {}
         self._news = Condition()
         self._begun: set[str] = set()
         self._under_way: set[str] = set()
@@ -1061,7 +1062,7 @@ class KnownPages:
         return self._ask_for("page_id", page_id)
 
     def rows_of_database(self, database_id: str, since: str) -> Optional[list[dict[str, Any]]]:
-        """The rows edited since a time of what search left out of a database that a walk met.
+        """The rows edited since a time of what search left out of a database.
 
         None where it left nothing out, where the database is gone, or where it is a view of another one.
         """
@@ -1115,8 +1116,20 @@ class KnownPages:
             self._under_way.discard(stream)
             self._news.notify_all()
 
-    def found_in_walks(self, stream: str) -> Iterator[Found]:
-        """What the walks of this sync meet and search did not list to a stream, until the last one ends."""
+    def rows_met_in_walk(self, database_id: str, since: str) -> Optional[list[dict[str, Any]]]:
+        """`rows_of_database` for one that a walk met, of use for the streams that wait too."""
+        rows = self.rows_of_database(database_id, since)
+        if rows is not None:
+            self._databases_met[database_id] = since
+            self.keep(FOUND_IN_WALK, "database", rows)
+        return rows
+
+    def found_in_walks(self, stream: str, since: str) -> Iterator[Found]:
+        """What the walks of this sync meet and search did not list to a stream, until the last one ends.
+
+        A walk asks the databases that it meets for what was edited since its own state; a stream that
+        reads from an earlier time on asks them for the rows before.
+        """
         if not self.is_complete:
             return
         with self._news:
@@ -1127,6 +1140,11 @@ class KnownPages:
                 walks = {"blocks", "block_comments"} & set(self._streams)
                 _wait_for(self._news, lambda: walks <= self._begun)
             _wait_for(self._news, lambda: not self._under_way)
+        with self._querying:
+            for database_id, asked_since in list(self._databases_met.items()):
+                if since < asked_since:
+                    rows = self.rows_of_database(database_id, since) or []
+                    self.keep(FOUND_IN_WALK, "database", rows, is_new=False)
         for found in self.kept(FOUND_IN_WALK):
             page_id = found.page["id"]
             if not self.is_listed(page_id, stream) and self.is_in_scope(page_id):
@@ -1346,11 +1364,14 @@ class PageRouter(SubstreamPartitionRouter):
             if shown_again <= last_edited_time < settled:
                 walked_and_shown_again.append((page_id, last_edited_time))
         takes_all = not before or "reached" in before or not self.only_changed_pages
-        for found in self._cursor.met() if self.walks else known.found_in_walks(self._name):
+        in_walks = (
+            self._cursor.met() if self.walks else known.found_in_walks(self._name, self._since)
+        )
+        for found in in_walks:
             last_edited_time = found.page["last_edited_time"]
             if found.is_new or takes_all or last_edited_time >= self._since:
                 ways[found.way] += 1
-                yield _slice_of_page(found.page["id"], last_edited_time)
+                yield _slice_of_page(found.page["id"], last_edited_time, found.is_new)
         known.say_what_was_found(self._name, ways)
         if not self.only_changed_pages:
             self._state = {}
@@ -1387,10 +1408,9 @@ class PageRouter(SubstreamPartitionRouter):
     def _rows_of_unlisted_databases(self) -> Iterator[Found]:
         """The rows of the databases that earlier walks met, and that search leaves out."""
         for database_id in list(self._databases) if self.walks else []:
-            rows = self._known.rows_of_database(database_id, self._since)
+            rows = self._known.rows_met_in_walk(database_id, self._since)
             if rows is None:
                 self._databases.remove(database_id)
-            self._known.keep(FOUND_IN_WALK, "database", rows or [])
             yield from (Found("database", row, True) for row in rows or [])
 
     def _ask_for_unlisted_pages(self) -> None:
@@ -1413,14 +1433,13 @@ class PageRouter(SubstreamPartitionRouter):
             self._cursor.meet("parent", page)
 
     def _ask_for_database(self, database_id: str) -> None:
-        rows = self._known.rows_of_database(database_id, self._since)
+        rows = self._known.rows_met_in_walk(database_id, self._since)
         if rows is None:
             self._databases.remove(database_id)
         for row in rows or []:
             if not self._known.is_listed(row["id"], self._name):
                 self._pages[row["id"]] = ""
                 self._rows.add(row["id"])
-                self._known.keep(FOUND_IN_WALK, "database", [row])
                 self._cursor.meet("database", row)
 
     def was_walked(self, page_id: str, last_edited_time: str) -> None:
@@ -1432,11 +1451,11 @@ class PageRouter(SubstreamPartitionRouter):
             self._pages[page_id] = min(last_edited_time, settled)
 
 
-def _slice_of_page(page_id: str, last_edited_time: str) -> StreamSlice:
+def _slice_of_page(page_id: str, last_edited_time: str, is_new: bool = False) -> StreamSlice:
     return StreamSlice(
         partition={"page_id": page_id},
         cursor_slice={},
-        extra_fields={"last_edited_time": last_edited_time},
+        extra_fields={"last_edited_time": last_edited_time, "is_new": is_new},
     )
 
 

@@ -76,10 +76,11 @@ class Sync:
         return [record["id"] for record in self.records.get(stream, [])]
 
 
-def catalog_of(*streams: str) -> ConfiguredAirbyteCatalog:
+def catalog_of(*streams: str, full_refresh: bool = False) -> ConfiguredAirbyteCatalog:
     builder = CatalogBuilder()
     for stream in streams:
-        mode = SyncMode.full_refresh if stream == "users" else SyncMode.incremental
+        full = full_refresh or stream == "users"
+        mode = SyncMode.full_refresh if full else SyncMode.incremental
         builder = builder.with_stream(stream, mode)
     return builder.build()
 
@@ -97,9 +98,15 @@ def state_messages(state: Optional[State]) -> list[AirbyteStateMessage]:
     ]
 
 
-def sync(*streams: str, state: Optional[State] = None, debug: bool = False, **config: Any) -> Sync:
+def sync(
+    *streams: str,
+    state: Optional[State] = None,
+    full_refresh: bool = False,
+    debug: bool = False,
+    **config: Any,
+) -> Sync:
     """Sync streams in this process, with the runtime's own entry point; None leaves a setting out."""
-    catalog, messages = catalog_of(*streams), state_messages(state)
+    catalog, messages = catalog_of(*streams, full_refresh=full_refresh), state_messages(state)
     config = {key: value for key, value in {**CONFIG, **config}.items() if value is not None}
     config = config_of_a_read(config, ConfiguredAirbyteCatalogSerializer.dump(catalog))
     source = YamlDeclarativeSource(str(MANIFEST), catalog=catalog, config=config, state=messages)

@@ -103,12 +103,15 @@ def march(day: int) -> str:
 
 
 def truth(workspace: Workspace) -> dict[str, list[str]]:
-    """The ids that each stream should deliver, sorted."""
+    """The ids that each stream should deliver, sorted: data sources and databases come from search alone."""
+    data_sources = [
+        each for each in workspace.data_source_ids() if each not in workspace.unsearchable
+    ]
     ids = {
         "users": [user["id"] for user in workspace.users()],
         "pages": workspace.page_ids(),
-        "data_sources": workspace.data_source_ids(),
-        "databases": workspace.database_ids(),
+        "data_sources": data_sources,
+        "databases": {workspace.find(each).parent.id for each in data_sources},  # type: ignore[union-attr]
         "blocks": [
             placed.block["id"]
             for page in workspace.page_ids()

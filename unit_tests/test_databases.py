@@ -297,6 +297,17 @@ def test_a_second_sync_costs_one_listing_and_one_query_a_table_and_brings_the_ed
     assert second.records[names[0]][0]["Done"] is True
 
 
+def test_a_full_refresh_brings_each_row_of_a_table_again(
+    workspace: Workspace, api: StandIn
+) -> None:
+    source = add_source(workspace, "Tasks")
+    name = table_of(workspace, source)
+    rows = [workspace.add_row(source, last_edited_time=day(n)) for n in range(1, 20)]
+
+    assert sync(name).ids(name) == rows
+    assert sync(name, full_refresh=True).ids(name) == rows
+
+
 def test_rows_come_in_the_order_of_their_creation_and_the_request_holds_nothing_else(
     workspace: Workspace, api: StandIn
 ) -> None:

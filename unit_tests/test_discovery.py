@@ -135,6 +135,71 @@ def test_a_sync_without_changes_asks_for_what_search_left_out_and_walks_none_of_
     assert asked == {SEARCH: 2, QUERY: 3, DATABASE: 1, PAGE: missing, CHILDREN: 0}
 
 
+def test_streams_read_anew_beside_blocks_bring_all_pages_and_no_block_is_read_again(
+    gaps: tuple[Workspace, StandIn, int],
+) -> None:
+    workspace, api, _ = gaps
+    first = sync("blocks")
+    api.counts.clear()
+
+    second = sync(*OVER_PAGES, state=first.state)
+
+    pages = workspace.page_ids()
+    assert sorted(second.ids("pages")) == sorted(pages)
+    assert sorted(second.ids("page_markdown")) == sorted(pages)
+    assert sorted(second.ids("comments")) == sorted(workspace.comment_ids())
+    assert second.ids("blocks") == [] and api.count(CHILDREN) == 0
+
+
+def test_a_comment_on_a_page_that_search_leaves_out_and_that_is_not_edited_arrives(
+    gaps: tuple[Workspace, StandIn, int],
+) -> None:
+    workspace, _, _ = gaps
+    first = sync("blocks", "comments")
+    commented = [
+        workspace.add_comment(page, "Seen again", "2026-11-20T10:00:00.000Z")
+        for page in sorted(workspace.unsearchable & set(workspace.page_ids()))
+    ]
+
+    second = sync("blocks", "comments", state=first.state)
+
+    assert set(commented) <= set(second.ids("comments"))
+    assert second.ids("blocks") == []
+
+
+def test_what_only_pages_know_arrives_when_a_later_sync_walks_them_first(
+    gaps: tuple[Workspace, StandIn, int],
+) -> None:
+    workspace, _, _ = gaps
+    others = ("pages", "comments", "page_markdown")
+    listed = next(page for page in workspace.page_ids() if page not in workspace.unsearchable)
+    workspace.add_comment(listed, "The newest", "2026-11-20T10:00:00.000Z")
+    first = sync(*others)
+
+    second = sync(*OVER_PAGES, state=first.state)
+
+    pages = set(workspace.page_ids())
+    assert set(first.ids("pages")) < pages
+    assert set(first.ids("pages") + second.ids("pages")) == pages
+    assert set(first.ids("page_markdown") + second.ids("page_markdown")) == pages
+    assert set(first.ids("comments") + second.ids("comments")) == set(workspace.comment_ids())
+
+
+def test_a_full_refresh_brings_all_again_for_the_requests_of_a_first_sync(
+    gaps: tuple[Workspace, StandIn, int],
+) -> None:
+    _, api, _ = gaps
+    first = sync(*OVER_PAGES)
+    requests = api.counts.copy()
+    api.counts.clear()
+
+    again = sync(*OVER_PAGES, full_refresh=True)
+
+    for stream in OVER_PAGES:
+        assert sorted(again.ids(stream)) == sorted(first.ids(stream))
+    assert api.counts == requests
+
+
 def test_edits_of_pages_that_search_leaves_out_arrive(
     gaps: tuple[Workspace, StandIn, int],
 ) -> None:
