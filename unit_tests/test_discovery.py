@@ -8,6 +8,7 @@ import conftest
 import pytest
 from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
 from conftest import CONFIG, MANIFEST, TOKEN, Sync, environment, sync
+from loaders import requests_made
 
 from local.entries import DataSource
 from local.generated import generate
@@ -190,14 +191,16 @@ def test_a_full_refresh_brings_all_again_for_the_requests_of_a_first_sync(
 ) -> None:
     _, api, _ = gaps
     first = sync(*OVER_PAGES)
-    requests = api.counts.copy()
+    requests = requests_made(api)
     api.counts.clear()
 
     again = sync(*OVER_PAGES, full_refresh=True)
 
     for stream in OVER_PAGES:
         assert sorted(again.ids(stream)) == sorted(first.ids(stream))
-    assert api.counts == requests
+    # The data source that search leaves out is asked for where a path needs it before the walk has met it.
+    either = "GET /v1/data_sources/{id}"
+    assert {**requests_made(api), either: 0} == {**requests, either: 0}
 
 
 def test_edits_of_pages_that_search_leaves_out_arrive(
