@@ -1116,12 +1116,14 @@ class KnownPages:
             self._under_way.discard(stream)
             self._news.notify_all()
 
-    def rows_met_in_walk(self, database_id: str, since: str) -> Optional[list[dict[str, Any]]]:
+    def rows_met_in_walk(
+        self, database_id: str, since: str, is_new: bool = True
+    ) -> Optional[list[dict[str, Any]]]:
         """`rows_of_database` for one that a walk met, of use for the streams that wait too."""
         rows = self.rows_of_database(database_id, since)
         if rows is not None:
             self._databases_met[database_id] = since
-            self.keep(FOUND_IN_WALK, "database", rows)
+            self.keep(FOUND_IN_WALK, "database", rows, is_new)
         return rows
 
     def found_in_walks(self, stream: str, since: str) -> Iterator[Found]:
@@ -1143,10 +1145,12 @@ class KnownPages:
         with self._querying:
             for database_id, asked_since in list(self._databases_met.items()):
                 if since < asked_since:
-                    rows = self.rows_of_database(database_id, since) or []
-                    self.keep(FOUND_IN_WALK, "database", rows, is_new=False)
+                    self.rows_met_in_walk(database_id, since, is_new=False)
         for found in self.kept(FOUND_IN_WALK):
             page_id = found.page["id"]
+            for_others = found.way == "database" and not found.is_new
+            if for_others and found.page["last_edited_time"] < since:
+                continue
             if not self.is_listed(page_id, stream) and self.is_in_scope(page_id):
                 yield found
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from random import Random
+from threading import Event
 from typing import Any
 
 import conftest
@@ -307,6 +308,46 @@ def test_a_data_source_that_search_leaves_out_beside_another_one_of_its_database
     again = sync("pages", "blocks", state=first.state)
     assert idea in again.ids("pages")
     assert again.ids("blocks") == blocks_of(workspace, idea)
+
+
+def test_old_rows_that_only_comments_needs_are_in_no_other_stream_and_asked_for_once(
+    workspace: Workspace, api: StandIn, tree: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = workspace.add_row(tree["tasks"], {"Name": "Old"}, last_edited_time=march(1))
+    workspace.unsearchable |= {tree["tasks"], tree["row"], old}
+    comments = [workspace.add_comment(page, "New", march(9)) for page in (old, tree["row"])]
+    asked, found_in_walks = Event(), components.KnownPages.found_in_walks
+
+    def comments_first(known: Any, stream: str, *since: str) -> Iterator[Any]:
+        if stream != "comments":
+            assert asked.wait(30)
+        for found in found_in_walks(known, stream, *since):
+            asked.set()
+            yield found
+
+    monkeypatch.setattr(components.KnownPages, "found_in_walks", comments_first)
+    # All hold the database, which is edited on the fourth.
+    result = sync(*OVER_PAGES, start_date=march(2))
+
+    assert sorted(result.ids("comments")) == sorted(comments)
+    for stream in ("pages", "page_markdown"):
+        assert tree["row"] in result.ids(stream) and old not in result.ids(stream)
+    # By the walk of blocks, and for the comments.
+    assert api.count(QUERY) == 2
+
+
+def test_streams_that_read_from_the_same_earlier_time_on_ask_a_database_once(
+    workspace: Workspace, api: StandIn, tree: dict[str, str]
+) -> None:
+    workspace.unsearchable |= {tree["tasks"], tree["row"]}
+    first = sync("blocks")
+    api.counts.clear()
+
+    second = sync("blocks", "pages", "page_markdown", state=first.state)
+
+    assert tree["row"] in second.ids("pages") and tree["row"] in second.ids("page_markdown")
+    # By the walk of blocks, and once for the two others.
+    assert api.count(QUERY) == 2
 
 
 def test_a_page_that_search_left_out_and_that_is_gone_is_forgotten(
