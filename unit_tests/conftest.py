@@ -28,6 +28,7 @@ from airbyte_cdk.sources.streams.http import rate_limiting
 from airbyte_cdk.test import entrypoint_wrapper
 from airbyte_cdk.test.catalog_builder import CatalogBuilder
 from airbyte_cdk.test.models import ExpectedOutcome
+from hypothesis import HealthCheck, Phase, settings
 
 from local.stand_in import StandIn
 from local.workspace import Workspace
@@ -138,6 +139,20 @@ def sync(
         stream = error.stream_descriptor.name if error.stream_descriptor else ""
         result.errors.setdefault(stream, error.message)
     return result
+
+
+def cases(number: int) -> settings:
+    """So many cases, made in the same way in every run, each as slow as the machine happens to be.
+
+    The first that fails is shown as it is. To make it smaller takes minutes: add `Phase.shrink`.
+    """
+    return settings(
+        max_examples=number,
+        deadline=None,
+        derandomize=True,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
 
 
 @contextmanager

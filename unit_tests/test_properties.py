@@ -17,8 +17,8 @@ from typing import Any, Optional
 import pytest
 from airbyte_cdk.sources.streams.concurrent.state_converters import datetime_stream_state_converter
 from airbyte_cdk.utils.datetime_helpers import AirbyteDateTime
-from conftest import STREAMS, TOKEN, Sync, environment, sync
-from hypothesis import HealthCheck, Phase, given, settings
+from conftest import STREAMS, TOKEN, Sync, cases, environment, sync
+from hypothesis import given
 from hypothesis import strategies as st
 from loaders import truth
 
@@ -31,20 +31,6 @@ from source_notion import components
 Json = dict[str, Any]
 
 pytestmark = pytest.mark.usefixtures("prepared_manifest")
-
-
-def cases(number: int) -> settings:
-    """So many cases, made in the same way in every run, each as slow as the machine happens to be.
-
-    The first that fails is shown as it is. To make it smaller takes minutes: add `Phase.shrink`.
-    """
-    return settings(
-        max_examples=number,
-        deadline=None,
-        derandomize=True,
-        phases=[Phase.explicit, Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
 
 
 @contextmanager

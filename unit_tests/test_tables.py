@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from airbyte_cdk.utils.datetime_helpers import ab_datetime_try_parse
-from conftest import ROOT
-from hypothesis import given, settings
+from conftest import ROOT, cases
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator, FormatChecker
 
@@ -427,7 +427,7 @@ random_values = random_json | st.tuples(words, random_json, random_json).map(
 )
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@cases(400)
 @given(property_type=st.sampled_from([*PROPERTY_TYPES, "hologram"]), value=random_values)
 def test_whatever_a_value_is_its_row_fits_the_schema(property_type: str, value: Any) -> None:
     cells(declaration(property_type), value, Losses())
@@ -625,7 +625,7 @@ properties_of_a_table = st.lists(
 )
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@cases(400)
 @given(properties_of_a_table, st.randoms(use_true_random=False))
 def test_whatever_the_names_are_columns_differ_and_no_order_changes_them(
     properties: list[tuple[str, str, str]], chance: random.Random
@@ -677,7 +677,7 @@ def test_data_sources_whose_ids_share_their_beginning_give_different_streams() -
     )
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@cases(300)
 @given(st.lists(st.text(max_size=80), max_size=3), st.uuids())
 def test_every_stream_name_is_one_that_all_warehouses_take(title: list[str], id_: Any) -> None:
     name = stream_name_of({"id": str(id_), "title": rich_text(*title)})
