@@ -28,6 +28,7 @@ from airbyte_cdk.sources.streams.http import rate_limiting
 from airbyte_cdk.test import entrypoint_wrapper
 from airbyte_cdk.test.catalog_builder import CatalogBuilder
 from airbyte_cdk.test.models import ExpectedOutcome
+from airbyte_cdk.utils.constants import ENV_REQUEST_CACHE_PATH
 from hypothesis import HealthCheck, Phase, settings
 
 from local.stand_in import StandIn
@@ -206,8 +207,13 @@ def prepared_manifest() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _fresh_process() -> Iterator[None]:
-    """What one sync leaves behind in its process, and the next would find: log level, rate limit."""
+def _fresh_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """What one sync leaves behind in its process, and the next would find: log level, rate limit, cache.
+
+    The runtime's entry point gives each sync a folder for the cache. A source that a test builds by itself
+    would take one in memory, which lives as long as any source before it.
+    """
+    monkeypatch.setenv(ENV_REQUEST_CACHE_PATH, str(tmp_path))
     yield
     logging.getLogger("airbyte").setLevel(logging.INFO)
     components.Connection._by_token.clear()
