@@ -9,6 +9,7 @@ import json
 import logging
 import re
 import sqlite3
+import sys
 import time
 import unicodedata
 from base64 import b64encode
@@ -19,7 +20,7 @@ from concurrent.futures import thread as threads_of_the_runtime
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from functools import cached_property
+from functools import cached_property, wraps
 from heapq import merge
 from itertools import chain, islice
 from math import inf
@@ -36,6 +37,7 @@ from airbyte_cdk.sources.declarative.incremental.concurrent_partition_cursor imp
     ConcurrentPerPartitionCursor,
 )
 from airbyte_cdk.sources.declarative.interpolation import InterpolatedString
+from airbyte_cdk.sources.declarative.interpolation.jinja import JinjaInterpolation
 from airbyte_cdk.sources.declarative.migrations.state_migration import StateMigration
 from airbyte_cdk.sources.declarative.partition_routers.partition_router import PartitionRouter
 from airbyte_cdk.sources.declarative.partition_routers.substream_partition_router import (
@@ -2648,3 +2650,21 @@ def _in_notions_format(time: datetime) -> str:
         time.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.")
         + f"{time.microsecond // 1000:03}Z"
     )
+
+
+def _again_if_disturbed(parse: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(parse)
+    def parse_again(*args: Any) -> Any:
+        for _ in range(100):
+            with suppress(SystemError):
+                return parse(*args)
+        return parse(*args)
+
+    return parse_again
+
+
+# The runtime parses each value that the manifest renders. There, threads that parse at the same time may
+# disturb each other, which would end a stream: https://github.com/python/cpython/issues/106905
+if (3, 11) <= sys.version_info < (3, 11, 8):
+    if not hasattr(JinjaInterpolation._literal_eval, "__wrapped__"):
+        JinjaInterpolation._literal_eval = _again_if_disturbed(JinjaInterpolation._literal_eval)  # type: ignore[method-assign]

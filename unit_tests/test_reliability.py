@@ -1,12 +1,16 @@
 """What happens on each answer that is not a plain success; each test is a row of that table."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from queue import Empty, Queue
 from threading import Thread
+from typing import Any
 
 import pytest
 import requests
+from airbyte_cdk.sources.declarative.interpolation.jinja import JinjaInterpolation
 from conftest import CONFIG, environment, sync
 
 from local.stand_in import Answer, StandIn, error, on, rate_limited, times
@@ -713,3 +717,27 @@ def test_a_search_that_says_it_is_incomplete_is_taken_as_far_as_it_goes_with_a_w
     assert sorted(result.ids("pages")) == sorted(pages[50:])
     (warning,) = result.warnings
     assert "the stream pages no more than its newest 200 items" in warning
+
+
+def test_values_that_several_threads_parse_at_once_disturb_none_of_them() -> None:
+    """As they did in Python 3.11.0 to 3.11.7."""
+
+    class LetsOthersRun:
+        """Lies in a cycle, for the garbage collector to find while a value is parsed."""
+
+        def __init__(self) -> None:
+            self.itself = self
+
+        def __del__(self) -> None:
+            time.sleep(0.0001)
+
+    value = list(range(300))
+
+    def parse(_: int) -> Any:
+        LetsOthersRun()
+        return JinjaInterpolation().eval("{{ config['value'] }}", {"value": str(value)})
+
+    with ThreadPoolExecutor(4) as pool:
+        parsed = list(pool.map(parse, range(2000)))
+
+    assert all(each == value for each in parsed)
