@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Optional
@@ -190,6 +191,8 @@ def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     )
     for module in (backoff._sync, rate_limiting, page_size_reducer, components):
         monkeypatch.setattr(module, "time", clock)
+    now = SimpleNamespace(now=lambda: datetime.now() + timedelta(seconds=sum(waits)))
+    monkeypatch.setattr(backoff._sync, "datetime", SimpleNamespace(datetime=now))
     return waits
 
 

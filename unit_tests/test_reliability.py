@@ -65,6 +65,21 @@ def test_429_529_wait_as_long_as_retry_after_says_without_using_up_retries(
     assert {r.path.split("/")[3] for r in api.requests if "children" in r.path} == {page}
 
 
+def test_429_that_lasts_long_leaves_all_retries_to_errors_after_it(
+    workspace: Workspace, api: StandIn, naps: list[float]
+) -> None:
+    small(workspace)
+    unexpected = error(500, "internal_server_error", "Unexpected error.")
+    api.answer(times(1, on("GET", CHILDREN, rate_limited(3600))))
+    api.answer(times(7, on("GET", CHILDREN, unexpected)))
+
+    result = sync("blocks", num_workers=1)
+
+    assert len(result.ids("blocks")) == 3
+    statuses = [request.status for request in api.requests if "children" in request.path]
+    assert statuses == [429, *[500] * 7, 200]
+
+
 def test_429_pauses_all_workers_until_the_window_opens(
     workspace: Workspace, pages: list[str], api: StandIn
 ) -> None:
