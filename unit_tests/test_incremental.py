@@ -86,14 +86,16 @@ def test_pages_edited_before_the_start_date_are_not_read(
 
 def test_the_start_date_is_two_years_back_when_left_out(workspace: Workspace, api: StandIn) -> None:
     now = datetime.now(timezone.utc)
-    newer, _older = (
-        workspace.add_page(title=title, last_edited_time=(now - timedelta(days=days)).isoformat())
-        for title, days in (("newer", 728), ("older", 732))
-    )
+    young, old = ((now - timedelta(days=days)).isoformat() for days in (728, 732))
+    newer = workspace.add_page(title="newer", last_edited_time=young)
+    workspace.add_page(title="older", last_edited_time=old)
+    comment = workspace.add_comment(newer, "newer", young)
+    workspace.add_comment(newer, "older", old)
 
-    result = sync("pages", start_date=None)
+    result = sync("pages", "comments", start_date=None)
 
     assert result.ids("pages") == [newer]
+    assert result.ids("comments") == [comment]
 
 
 def test_an_incremental_read_lists_only_as_far_as_it_must(
