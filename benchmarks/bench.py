@@ -31,7 +31,7 @@ LIMITED = f"{OURS}, search alone"
 STREAMS = ("pages", "blocks", "comments")
 SIZES = (100, 1_000, 10_000)
 EDITED = 10
-LATENCY, WINDOW = 0.4, 60.0
+LATENCY, WINDOW, LONG_PAGES = 0.4, 60.0, 100
 SEARCH_ALONE: dict[str, Any] = {"page_discovery": "search"}
 WORKERS = 10
 
@@ -657,7 +657,9 @@ def limit_section(other: Optional[Command], full: bool) -> Section:
     say(f"rate limit: {windows} windows of {WINDOW:.0f} seconds; one long page meanwhile")
     tasks: list[Callable[[], Any]] = [partial(_busy, parents, others, latency)]
     for limit in plans:
-        tasks.append(partial(_limited, ours(), workspaces.long_documents, 100, limit, windows))
+        tasks.append(
+            partial(_limited, ours(), workspaces.long_documents, LONG_PAGES, limit, windows)
+        )
         tasks.append(partial(_limited, ours(), workspaces.documents, 1_000, limit, windows))
         if other:
             tasks.append(partial(_limited, other, workspaces.documents, 1_000, limit, windows))
@@ -689,7 +691,7 @@ def _limit_bounds(limit: int, result: Limited) -> list[Bound]:
     shown = ", ".join(f"{each:.1%}" for each in result.used) or "no full window"
     return [
         Bound(
-            f"Rate limit of {limit} a minute: share used of each full window",
+            f"Rate limit of {limit} a minute, {LONG_PAGES} long pages: share used of each full window",
             "at least 95 %",
             shown,
             "" if worst >= 0.95 else f"{0.95 - worst:.1%} of the window missing in the worst one",
@@ -698,7 +700,7 @@ def _limit_bounds(limit: int, result: Limited) -> list[Bound]:
             "one request after the other, take from the first window.",
         ),
         at_most(
-            f"Rate limit of {limit} a minute: requests answered 429",
+            f"Rate limit of {limit} a minute, {LONG_PAGES} long pages: requests answered 429",
             0.03,
             result.refused,
             "at most 3 %",

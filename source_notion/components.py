@@ -272,7 +272,7 @@ class Restarts(PaginationTracker):
 
 
 class LeftOut:
-    """Counts what a stream had to leave out, by reason, for a summary at its end."""
+    """Counts what a stream had to leave out, by reason: streams with a `PartitionsCursor` end with the sum."""
 
     def __init__(self, stream_name: str) -> None:
         self._stream_name = stream_name
@@ -821,10 +821,10 @@ def _text_of_block(block: Mapping[str, Any]) -> str:
 
 
 class Found(NamedTuple):
-    """A page that search did not list.
+    """A page, and how it was found.
 
     Attributes:
-        way: where it was found: in its `database`, or in its `parent`, another page.
+        way: through `search`, in its `database`, or in its `parent`: another page, or the settings.
         page: the page, as Notion answered it, with its properties as an array.
         is_new: whether no earlier sync has found it.
     """
@@ -1060,7 +1060,7 @@ class KnownPages:
                 deque(pool.map(call, items), maxlen=0)
 
     def page(self, page_id: str) -> Optional[dict[str, Any]]:
-        """A page that a walk met; None where it is gone."""
+        """A page by its id; None where it is gone."""
         return self._ask_for("page_id", page_id)
 
     def rows_of_database(self, database_id: str, since: str) -> Optional[list[dict[str, Any]]]:
@@ -1777,7 +1777,7 @@ class TableRetriever(RowsRetriever):
     """Reads the rows of a table, typed, and with all items of their properties.
 
     A page shows no more than 25 items of a relation, people, or mentions in a text. Where a row is at
-    that limit, the items are read one by one: https://developers.notion.com/reference/retrieve-a-page
+    that limit, the items are listed, 100 in a request: https://developers.notion.com/reference/retrieve-a-page
 
     Attributes:
         table: the data source's `id` and `properties`, as JSON text.

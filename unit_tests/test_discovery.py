@@ -370,6 +370,21 @@ def test_a_page_that_search_left_out_and_that_is_gone_is_forgotten(
     assert "unlisted" not in second.state["blocks"]["parent_state"]["pages"]
 
 
+def test_a_data_source_that_vanishes_while_pages_are_looked_for_is_left_out_with_a_warning(
+    workspace: Workspace, api: StandIn, tree: dict[str, str]
+) -> None:
+    workspace.unsearchable.add(tree["row"])
+    missing = error(404, "object_not_found", "Could not find data_source.")
+    api.answer(on("POST", f"/v1/data_sources/{tree['tasks']}/query", missing))
+
+    result = sync("pages")
+
+    assert result.ids("pages") == [tree["other"], tree["plan"], tree["team"], tree["home"]]
+    assert result.errors == {}
+    (warning,) = result.warnings
+    assert tree["tasks"] in warning and "Could not find data_source." in warning
+
+
 def test_any_state_of_a_walk_knows_the_pages_that_it_met(
     gaps: tuple[Workspace, StandIn, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
