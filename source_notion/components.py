@@ -2333,6 +2333,11 @@ class Connection:
                 del cls._by_token[next(iter(cls._by_token))]
             return connection
 
+    def goes_on_with(self, token: str) -> None:
+        """Take another token for the one before, which Notion no longer accepts."""
+        with self._lock:
+            self._by_token[token] = self
+
     @property
     def has_room(self) -> bool:
         """Whether some worker would have nothing to do."""
@@ -2526,7 +2531,9 @@ class NotionAuthenticator(DeclarativeSingleUseRefreshTokenOauth2Authenticator):
                 "Notion does not accept the access token: it is wrong, expired or revoked. Put a "
                 "valid token into this source's settings, or authenticate again."
             )
+        connection = self.connection
         super().refresh_and_set_access_token()
+        connection.goes_on_with(self.access_token)
 
     def get_refresh_request_headers(self) -> Mapping[str, Any]:
         client = b64encode(f"{self.get_client_id()}:{self.get_client_secret()}".encode()).decode()

@@ -251,6 +251,21 @@ def test_more_than_25_people_and_mentions_are_complete(workspace: Workspace, api
     assert api.count(PROPERTY) == 3
 
 
+def test_more_than_25_people_are_complete_where_the_token_was_refreshed_first(
+    workspace: Workspace, api: StandIn
+) -> None:
+    source = add_source(workspace, Name="title", People="people")
+    users = [workspace.add_user(f"User {n}") for n in range(30)]
+    workspace.add_row(source, {"Name": "long", "People": users})
+    credentials = {**OAUTH, "access_token": "expired", "refresh_token": api.refresh_token}
+
+    result = sync(table_of(workspace, source), credentials=credentials)
+
+    (row,) = result.records[table_of(workspace, source)]
+    assert row["People_ids"] == users
+    assert result.errors == {} and result.warnings == []
+
+
 def test_where_the_items_cannot_be_read_those_of_the_page_stay_and_a_warning_names_the_place(
     workspace: Workspace, api: StandIn
 ) -> None:
