@@ -219,6 +219,7 @@ FAULTS = {
     "503": error(503, "service_unavailable", "Try again."),
     "504": error(504, "gateway_timeout", "Took too long."),
     "524": Answer(524, "<html>A timeout occurred</html>", {"Content-Type": "text/html"}),
+    "500 with nulls": Answer(500, {"object": "error", "message": None, "additional_data": None}),
     "409": error(409, "conflict_error", "Conflict."),
     "HTML from the edge": Answer(403, "<html>cf-ray</html>", {"Content-Type": "text/html"}),
     "HTML with 200": Answer(200, "<html>Wait</html>", {"Content-Type": "text/html"}),
