@@ -208,7 +208,7 @@ class Listing:
             return False
         if self.looks_again_down_to and not self._news:
             last = page["results"][-1:]
-            if last and last[0]["last_edited_time"] < self.looks_again_down_to:
+            if last and "" < last[0].get("last_edited_time", "") < self.looks_again_down_to:
                 return False
         if cursor is None:
             self._cursors.clear()
@@ -311,6 +311,11 @@ class NotionRetriever(SimpleRetriever):
     smaller_pages: Optional[Mapping[str, Any]] = None
     failure_when_empty: Optional[str] = None
 
+    # What says when it was created, unless Notion gives no more of it than its id.
+    DATED: ClassVar[frozenset[str]] = frozenset(
+        {"page", "data_source", "database", "block", "comment"}
+    )
+
     # What the error handler ignores, as it stands in the summary.
     REASONS: ClassVar[Mapping[str, str]] = {
         "object_not_found": "deleted or not shared",
@@ -375,8 +380,17 @@ class NotionRetriever(SimpleRetriever):
         listing.is_incomplete = False
         stream_slice = _with_extra(stream_slice, listing=listing)
         for record in super()._read_pages(records_generator_fn, stream_slice):
-            if listing.is_new(record):
-                yield record
+            if not listing.is_new(record):
+                continue
+            # Any list may hold such, see `isFullPage` in https://github.com/makenotion/notion-sdk-js
+            if record.get("object") in self.DATED and "created_time" not in record:
+                self.left_out.warn(
+                    f"{record['object']}_id {record['id']}",
+                    "without content",
+                    "Notion gave its id alone.",
+                )
+                continue
+            yield record
         if self.failure_when_empty and not listing.emitted:
             raise _bad_configuration(self.failure_when_empty)
 
@@ -1753,11 +1767,6 @@ class RowsRetriever(NotionRetriever):
             for page in super()._read_pages(records_generator_fn, query):
                 if page["object"] != "page":
                     continue  # wikis hold data sources among their pages
-                if "properties" not in page:
-                    self.left_out.warn(
-                        f"page_id {page['id']}", "without content", "Notion gave its id alone."
-                    )
-                    continue
                 last = page["created_time"]
                 yield page
             if not listing.is_incomplete:

@@ -713,6 +713,38 @@ def test_a_page_that_vanishes_between_listing_and_reading_is_left_out_with_a_war
     assert summary == "Stream blocks left out 1 in all: 1 deleted or not shared."
 
 
+@pytest.mark.parametrize("what", ["page", "block", "data_source"])
+def test_an_object_of_which_notion_gives_the_id_alone_is_left_out_with_a_warning(
+    workspace: Workspace, api: StandIn, what: str
+) -> None:
+    pages = [small(workspace), small(workspace)]
+    blocks = [placed.block["id"] for page in pages for placed in workspace.blocks_of(page)]
+    sources = [
+        workspace.add_data_source(workspace.add_database(None, title)) for title in ("A", "B")
+    ]
+    hidden = {"page": pages[0], "block": blocks[1], "data_source": sources[0]}[what]
+
+    def partial(request):
+        answer = request.normal()
+        answer.body["results"] = [
+            {"object": what, "id": hidden} if each["id"] == hidden else each
+            for each in answer.body["results"]
+        ]
+        return answer
+
+    api.answer(on("POST", SEARCH, partial))
+    api.answer(on("GET", CHILDREN, partial))
+
+    result = sync("pages", "blocks", "data_sources")
+
+    assert result.errors == {}
+    assert any(f"{what}_id {hidden}: Notion gave its id alone." in each for each in result.warnings)
+    assert set(result.ids("pages")) == set(pages) - {hidden}
+    assert set(result.ids("data_sources")) == set(sources) - {hidden}
+    shown = blocks[3:] if what == "page" else blocks
+    assert set(result.ids("blocks")) == set(shown) - {hidden}
+
+
 def test_a_search_that_says_it_is_incomplete_is_taken_as_far_as_it_goes_with_a_warning(
     workspace: Workspace, pages: list[str], api: StandIn
 ) -> None:
