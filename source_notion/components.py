@@ -941,7 +941,14 @@ class KnownPages:
 
     def note_places(self, places: Sequence[tuple[Optional[str], ...]]) -> None:
         """Note places: id, title, type of the parent and its id."""
-        self._insert("INSERT OR REPLACE INTO places", places)
+        self._insert(
+            "INSERT OR REPLACE INTO places",
+            [
+                # SQLite takes no half of an emoji, and titles may be cut anywhere.
+                (id, title and title.encode(errors="replace").decode(), *parent)
+                for id, title, *parent in places
+            ],
+        )
 
     def newest(self, stream: str) -> str:
         """When the newest page was edited that search gave to a stream; empty without any."""
@@ -963,6 +970,12 @@ class KnownPages:
     def is_listed(self, page_id: str, stream: str) -> bool:
         """Whether search gave a page to a stream."""
         return bool(self._sql("SELECT 1 FROM listed WHERE stream = ? AND id = ?", stream, page_id))
+
+    def is_found(self, page_id: str, stream: str, since: str) -> bool:
+        """Whether search or `rows_beside_search` gave a page to a stream, so that no walk has to."""
+        return self.is_listed(page_id, stream) or bool(
+            self._sql("SELECT 1 FROM kept WHERE id = ? AND listing = ?", page_id, since)
+        )
 
     def title_of(self, page_id: str) -> Optional[str]:
         place = self._place(page_id)
@@ -1020,7 +1033,8 @@ class KnownPages:
                 "SELECT page FROM kept WHERE id = ? ORDER BY version DESC LIMIT 1", item_id
             )
             if kept:
-                return json.loads(kept[0][0])
+                item = json.loads(kept[0][0])
+                return item if kind == f"{item['object']}_id" else None
             item = self.finder.get(kind, item_id)  # type: ignore[union-attr]
             if item:
                 self.note([item])
@@ -1167,7 +1181,7 @@ class KnownPages:
             for_others = found.way == "database" and not found.is_new
             if for_others and found.page["last_edited_time"] < since:
                 continue
-            if not self.is_listed(page_id, stream) and self.is_in_scope(page_id):
+            if not self.is_found(page_id, stream, since) and self.is_in_scope(page_id):
                 yield found
 
     def say_what_was_found(self, stream: str, ways: Mapping[str, int]) -> None:
@@ -1362,7 +1376,10 @@ class PageRouter(SubstreamPartitionRouter):
                 self._pages.pop(row_id, None)  # it has its turn
         if self.walks:
             self._ask_for_unlisted_pages()
-        newest = before.get("newest") or max(known.newest(self._name), *beside.values(), "")
+        # Rows may come long after the listing, and newer than what it could not show yet.
+        newest = before.get("newest") or min(
+            max(known.newest(self._name), *beside.values(), ""), self.began
+        )
         shown_again = newest and _in_notions_format(ab_datetime_parse(newest) - UNSETTLED)
         settled = _in_notions_format(ab_datetime_parse(self.began) - UNSETTLED)
         walked_and_shown_again: deque[tuple[str, str]] = deque(maxlen=self.MOST_WALKED)
@@ -1418,7 +1435,7 @@ class PageRouter(SubstreamPartitionRouter):
         if not self.walks or block["last_edited_time"] < self._since:
             return
         if block["type"] == "child_page":
-            if block_id not in self._pages and not known.is_listed(block_id, self._name):
+            if block_id not in self._pages and not self._is_found(block_id):
                 self._pages[block_id] = ""
                 self._ask_for_page(block_id)
         elif block["type"] == "child_database" and block_id not in self._databases:
@@ -1457,10 +1474,13 @@ class PageRouter(SubstreamPartitionRouter):
         if rows is None:
             self._databases.remove(database_id)
         for row in rows or []:
-            if not self._known.is_listed(row["id"], self._name):
+            if not self._is_found(row["id"]):
                 self._pages[row["id"]] = ""
                 self._rows.add(row["id"])
                 self._cursor.meet("database", row)
+
+    def _is_found(self, page_id: str) -> bool:
+        return self._known.is_found(page_id, self._name, self._since)
 
     def was_walked(self, page_id: str, last_edited_time: str) -> None:
         """Note that all of a page was delivered, for the state."""
@@ -1496,6 +1516,7 @@ class PartitionsCursor(ConcurrentPerPartitionCursor):
     _room: Condition
     _met: deque[Found]
     _waiting = 0
+    _has_all_partitions = False
     _of_partitions: Optional[ConcurrentCursor] = None
     _latest = ""
 
@@ -1521,6 +1542,7 @@ class PartitionsCursor(ConcurrentPerPartitionCursor):
                     if self._waiting == self.MOST_WAITING:
                         _wait_for(self._room, lambda: self._waiting <= self.MOST_WAITING // 2)
                 yield stream_slice
+        self._has_all_partitions = True
 
     def one_was_read(self) -> None:
         """Make room for a partition: one was read, or failed."""
@@ -1594,6 +1616,8 @@ class PartitionsCursor(ConcurrentPerPartitionCursor):
         super()._update_global_cursor(value)
 
     def ensure_at_least_one_state_emitted(self) -> None:
+        """The runtime moves the state on where all partitions were read, also if finding more has failed."""
+        self._synced_some_data = self._synced_some_data and self._has_all_partitions
         super().ensure_at_least_one_state_emitted()
         self.at_the_end()
 

@@ -1,6 +1,8 @@
 """Pages that search leaves out, the pages that are the scope, and where each page is."""
 
+import json
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from random import Random
 from threading import Event
 from typing import Any
@@ -13,7 +15,7 @@ from loaders import requests_made
 
 from local.entries import DataSource
 from local.generated import generate
-from local.stand_in import StandIn, error, on, times
+from local.stand_in import Answer, Request, StandIn, error, on, times
 from local.workspace import Workspace
 from source_notion import components
 
@@ -544,10 +546,106 @@ def test_the_scope_may_be_what_search_leaves_out_and_a_database(
 ) -> None:
     workspace.unsearchable |= {tree["plan"], tree["tasks"], tree["row"]}
 
-    result = sync("pages", root_pages=[tree["plan"], tree["database"]])
+    for page in (tree["plan"], tree["row"]):
+        workspace.add_comment(page, "Seen", march(7))
+
+    # More than one of these asks for rows: they read from different times on.
+    result = sync(*OVER_PAGES, root_pages=[tree["plan"], tree["database"]])
 
     assert result.errors == {} and result.warnings == []
-    assert sorted(result.ids("pages")) == sorted([tree["plan"], tree["row"]])
+    under = [tree["plan"], tree["row"]]
+    assert sorted(result.ids("pages")) == sorted(under)
+    assert sorted(result.ids("page_markdown")) == sorted(under)
+    assert sorted(result.ids("blocks")) == sorted(blocks_of(workspace, *under))
+    assert {record["page_id"] for record in result.records["comments"]} == set(under)
+
+
+def test_what_the_scope_names_within_a_page_that_it_names_arrives_once(
+    workspace: Workspace, api: StandIn, tree: dict[str, str]
+) -> None:
+    workspace.unsearchable |= {tree["team"], tree["plan"], tree["tasks"], tree["row"]}
+    for page in (tree["team"], tree["row"]):
+        workspace.add_comment(page, "Seen", march(7))
+
+    roots = [tree[each] for each in ("home", "plan", "team", "database")]
+    result = sync(*OVER_PAGES, root_pages=roots)
+
+    under = [tree["home"], tree["team"], tree["plan"], tree["row"]]
+    assert sorted(result.ids("pages")) == sorted(under)
+    assert sorted(result.ids("page_markdown")) == sorted(under)
+    assert sorted(result.ids("blocks")) == sorted(blocks_of(workspace, *under))
+    assert len(result.ids("comments")) == 2
+    for endpoint in (CHILDREN, "GET /v1/comments", "GET /v1/pages/{id}/markdown"):
+        assert api.count(endpoint) == len(under)
+
+
+def test_comments_of_pages_that_a_failed_listing_had_not_come_to_arrive_with_the_next_sync(
+    workspace: Workspace, api: StandIn, naps: list[float]
+) -> None:
+    root = workspace.add_page(title="Root", last_edited_time=march(1))
+    first_page = workspace.add_page(root, "First", last_edited_time=march(2))
+    toggle = workspace.add_block(root, "toggle", "Open", last_edited_time=march(1))
+    second_page = workspace.add_page(toggle, "Second", last_edited_time=march(10))
+    newer = workspace.add_comment(first_page, "Newer", march(25))
+    older = workspace.add_comment(second_page, "Older", march(11))
+    refusal = error(500, "internal_server_error", "Unexpected error.")
+    api.answer(on("GET", f"/v1/blocks/{toggle}", refusal))
+
+    first = sync("comments", root_pages=[root])
+    assert first.ids("comments") == [newer]
+    assert "Unexpected error." in str(first.errors)
+
+    api.reset_rules()
+    second = sync("comments", root_pages=[root], state=first.state)
+    assert older in second.ids("comments")
+
+
+def test_a_page_edited_while_rows_are_asked_for_arrives_however_long_that_takes(
+    workspace: Workspace, api: StandIn, tree: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime.now(timezone.utc) - timedelta(days=1)
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, zone: Any = None) -> datetime:  # type: ignore[override]
+            return now
+
+    monkeypatch.setattr(components, "datetime", Clock)
+    first = sync("blocks")
+    edits: list[str] = []
+
+    def edit(request: Any) -> None:
+        if not edits:
+            (block, *_) = blocks_of(workspace, tree["home"])
+            workspace.edit_block(block, "Edited", now + timedelta(minutes=1))
+            row = workspace.add_row(tree["tasks"], last_edited_time=now + timedelta(minutes=15))
+            edits.extend([block, workspace.add_block(row, text="Text")])
+
+    api.answer(on("POST", "/v1/data_sources/.*/query", edit))
+    second = sync("blocks", state=first.state)
+    now += timedelta(minutes=30)
+    third = sync("blocks", state=second.state)
+
+    assert set(edits) <= {*second.ids("blocks"), *third.ids("blocks")}
+
+
+def test_half_an_emoji_in_a_title_stops_no_stream(
+    workspace: Workspace, api: StandIn, tree: dict[str, str]
+) -> None:
+    half = workspace.add_page(title="Half HERE", last_edited_time=march(7))
+    workspace.add_block(half, text="Text")
+
+    def cut(request: Request) -> Answer:
+        body = json.dumps(request.normal().body).replace("HERE", "\\ud83d")
+        return Answer(200, body, {"Content-Type": "application/json"})
+
+    api.answer(on("POST", "/v1/search", cut))
+
+    result = sync("pages", "blocks")
+
+    assert result.errors == {}
+    assert set(result.ids("pages")) >= {tree["home"], tree["row"]}
+    assert sorted(result.ids("blocks")) == sorted(blocks_of(workspace, *workspace.page_ids()))
 
 
 def test_what_an_earlier_sync_found_is_not_read_when_it_is_out_of_scope_by_now(
