@@ -2553,6 +2553,12 @@ class NotionAuthenticator(DeclarativeSingleUseRefreshTokenOauth2Authenticator):
                 "There are no credentials in this source's settings. Choose an authentication method "
                 "and give the access token of your Notion connection."
             )
+        # Such a header would be refused by an error that quotes it.
+        if not re.fullmatch("[!-~]+", token):
+            raise _bad_configuration(
+                "The access token holds a blank, a line break or another character that no token has. "
+                "Copy it again, whole and with nothing around it."
+            )
         return token
 
     def set_token_expiry_date(self, new_token_expiry_date: Any) -> None:

@@ -64,6 +64,25 @@ def test_check_says_that_the_token_is_wrong(workspace: Workspace, api: StandIn) 
     assert len(api.requests) == 1
 
 
+@pytest.mark.parametrize("token", ["ntn_secret1\n", " ntn_secret1", "ntn_secret1…", "ntn_sec ret1"])
+def test_a_token_that_holds_what_no_token_holds_is_refused_and_never_printed(
+    api: StandIn, capsys: pytest.CaptureFixture[str], token: str
+) -> None:
+    config = {"credentials": {"auth_type": "token", "token": token}}
+    sentence = (
+        "The access token holds a blank, a line break or another character that no token has."
+    )
+
+    status, message = check(**config)
+    discovered = command("discover", config)
+
+    assert status == "FAILED"
+    assert sentence in message
+    assert any(sentence in error.trace.error.message for error in discovered.errors)
+    assert "secret1" not in message + str(discovered.errors) + "".join(capsys.readouterr())
+    assert api.requests == []
+
+
 @pytest.mark.parametrize("config", [{}, {"start_date": CONFIG["start_date"]}])
 def test_check_says_that_credentials_are_missing(api: StandIn, config: dict[str, Any]) -> None:
     status, message = check(**config)
