@@ -1697,7 +1697,8 @@ class TableFinder(SearchRetriever):
     ) -> Iterable[Record]:
         choice = self.config.get("databases") or {}
         takes_all = choice.get("selection", "all") == "all"
-        chosen = {_id_in(link): link for link in choice.get("links", [])}
+        links = choice["links"] if choice.get("selection") == "some" else []
+        chosen = {_id_in(link): link for link in links}
         to_be_read = self._tables_to_be_read()
         if to_be_read == [] or not (takes_all or chosen):
             return
@@ -1748,7 +1749,8 @@ class CheckRetriever(SearchRetriever):
         self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
     ) -> Iterable[Record]:
         KnownPages.of(self.config).check_roots()
-        if self.tables and (self.config.get("databases") or {}).get("links"):
+        choice = self.config.get("databases") or {}
+        if self.tables and choice.get("selection") == "some":
             deque(self.tables.read_records({}, stream_slice), maxlen=0)
         yield from super()._read_pages(records_generator_fn, stream_slice)
 

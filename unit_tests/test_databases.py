@@ -590,6 +590,16 @@ def test_a_database_out_of_reach_is_refused_by_check_and_a_warning_elsewhere(
     assert any(sentence in warning for warning in result.warnings)
 
 
+@pytest.mark.parametrize("links", [None, ["what was chosen before"]])
+def test_links_beside_another_choice_are_not_looked_at(
+    two_databases: Json, api: StandIn, links: Any
+) -> None:
+    for selection, expected in (("all", two_databases["all"]), ("none", set())):
+        choice = {"selection": selection, "links": links}
+        assert set(tables(databases=choice)) == expected
+        assert check(**CONFIG, databases=choice) == ("SUCCEEDED", None)
+
+
 def test_a_choice_without_links_is_refused(api: StandIn) -> None:
     assert check(**CONFIG, databases={"selection": "some", "links": []})[0] == "FAILED"
     assert check(**CONFIG, databases={"selection": "some"})[0] == "FAILED"
