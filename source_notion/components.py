@@ -1855,14 +1855,15 @@ class TableRetriever(RowsRetriever):
         )
 
     def _is_cut_short(self, value: Mapping[str, Any]) -> bool:
-        items = value.get(value["type"])
-        if value["type"] == "relation":
-            return value.get("has_more", False)
-        if value["type"] == "people":
-            return len(items or []) >= self.MOST_ITEMS_IN_A_PAGE
-        if value["type"] in ("title", "rich_text"):
-            mentions = sum(1 for item in items or [] if item["type"] == "mention")
-            return mentions >= self.MOST_ITEMS_IN_A_PAGE
+        with suppress(*MALFORMED):
+            items = value.get(value["type"])
+            if value["type"] == "relation":
+                return value.get("has_more", False)
+            if value["type"] == "people":
+                return len(items or []) >= self.MOST_ITEMS_IN_A_PAGE
+            if value["type"] in ("title", "rich_text"):
+                mentions = sum(1 for item in items or [] if item["type"] == "mention")
+                return mentions >= self.MOST_ITEMS_IN_A_PAGE
         return False
 
     def _all_items(self, page_id: str, value: Mapping[str, Any]) -> list[Any]:
@@ -2220,7 +2221,9 @@ def row_of(
     for name, column_type in ROW_FIELDS.items():
         with suppress(*MALFORMED):
             row[name] = column_type.value_of(page.get(name))
-    values = {value["id"]: value for value in page["properties"].values()}
+    values = {
+        value["id"]: value for value in page["properties"].values() if value and "id" in value
+    }
     lost = {}
     for column in columns:
         property_type = column.property["type"]

@@ -696,6 +696,25 @@ def test_what_changes_between_the_schema_and_the_rows_is_null_and_a_type_is_warn
     assert warning.endswith("2 of 'Points' (number).")
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [None, {}, {"id": "title"}, {"id": "title", "type": "title", "title": [None]}],
+    ids=["null", "empty", "no type", "null in a text"],
+)
+def test_a_value_with_parts_missing_is_null_and_the_row_arrives(
+    workspace: Workspace, api: StandIn, broken: Any
+) -> None:
+    source = add_source(workspace, Name="title", Points="number")
+    workspace.add_row(source, {"Name": "A row", "Points": 3})
+    api.answer(changed(source, lambda row: row["properties"].update(Name=broken)))
+
+    result = sync(table_of(workspace, source))
+
+    (row,) = result.records[table_of(workspace, source)]
+    assert (row.get("Name"), row["Points"]) == (None, 3)
+    assert result.errors == {}
+
+
 def test_a_database_that_vanished_before_the_sync_stops_no_other_stream(
     workspace: Workspace, api: StandIn
 ) -> None:
