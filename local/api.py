@@ -178,6 +178,10 @@ def hyphenated(object_id: str) -> str:
 def _found(call: Call, kind: str, *wanted: type[Entry]) -> Any:
     """Return the entry whose id stands first in the path, or raise the 404 of its `kind`."""
     entry = call.workspace.find(call.ids[0])
+    if kind == "page" and isinstance(entry, Database):
+        raise validation_error(f"Provided ID {call.ids[0]} is a database, not a page.")
+    if kind == "database" and isinstance(entry, Page):
+        raise validation_error(f"Provided ID {call.ids[0]} is a page, not a database.")
     if not isinstance(entry, wanted):
         raise not_found(call.workspace, kind, call.ids[0])
     return entry

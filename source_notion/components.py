@@ -26,7 +26,7 @@ from itertools import chain, islice
 from math import inf
 from threading import Condition, Lock, RLock
 from typing import Any, ClassVar, NamedTuple, Optional
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.declarative.auth.oauth import (
@@ -2664,10 +2664,14 @@ def _with_extra(stream_slice: StreamSlice, **extra_fields: Any) -> StreamSlice:
 
 
 def _id_in(link: str, of: str = "database") -> str:
-    """The id at the end of a link, as copied from the browser, or of an id, without hyphens."""
-    found = re.search(
-        "[0-9a-f]{32}$", urlsplit(link.strip()).path.lower().replace("-", "").rstrip("/")
-    )
+    """The id at the end of a link, as copied from the browser, or of an id, without hyphens.
+
+    A page that is shown beside its database stands behind it: `/<database>?v=…&p=<page>`.
+    """
+    address = urlsplit(link.strip())
+    shown_beside = parse_qs(address.query).get("p", [""])[0] if of == "page" else ""
+    path = (shown_beside or address.path).lower().replace("-", "").rstrip("/")
+    found = re.search("[0-9a-f]{32}$", path)
     if not found:
         raise _bad_configuration(
             f"'{link}' is neither a link to a {of} nor its id. Open the {of} in Notion as a full "

@@ -648,6 +648,18 @@ def test_half_an_emoji_in_a_title_stops_no_stream(
     assert sorted(result.ids("blocks")) == sorted(blocks_of(workspace, *workspace.page_ids()))
 
 
+def test_a_link_to_a_row_that_is_shown_beside_its_database_names_the_row(
+    workspace: Workspace, api: StandIn, tree: dict[str, str]
+) -> None:
+    workspace.add_row(tree["tasks"], {"Name": "Read"})
+    database, row = (tree[each].replace("-", "") for each in ("database", "row"))
+    link = f"https://www.notion.so/acme/{database}?v={'f' * 32}&p={row}&pm=s"
+
+    result = sync("pages", root_pages=[link])
+
+    assert result.ids("pages") == [tree["row"]]
+
+
 def test_what_an_earlier_sync_found_is_not_read_when_it_is_out_of_scope_by_now(
     workspace: Workspace, api: StandIn, tree: dict[str, str]
 ) -> None:
