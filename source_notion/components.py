@@ -369,7 +369,13 @@ class NotionRetriever(SimpleRetriever):
             return
         try:
             with self.connection.partition():
+                self.cursor.fail_if_hopeless()
                 yield from super().read_records(records_schema, stream_slice)
+                self.cursor.failures_in_a_row = 0
+        except AirbyteTracedException as error:
+            if error.failure_type == FailureType.config_error or self.connection.refresh_failure:
+                self.cursor.note_failure(error)
+            raise
         finally:
             self.cursor.one_was_read()
 
@@ -1507,16 +1513,21 @@ class PartitionsCursor(ConcurrentPerPartitionCursor):
 
     Attributes:
         at_the_end: called once, when every partition of the stream is done.
+        failures_in_a_row: how many partitions failed, since the last that did not, for what they share:
+            the token, or what it may do.
     """
 
     SECONDS_BETWEEN_STATES = 10
     MOST_WAITING = 200
+    MOST_FAILURES_IN_A_ROW = 50
 
     at_the_end: Callable[[], None]
     _room: Condition
     _met: deque[Found]
     _waiting = 0
     _has_all_partitions = False
+    _hopeless: Optional[AirbyteTracedException] = None
+    failures_in_a_row = 0
     _of_partitions: Optional[ConcurrentCursor] = None
     _latest = ""
 
@@ -1535,6 +1546,8 @@ class PartitionsCursor(ConcurrentPerPartitionCursor):
         """
         self._timer.start()
         for partition in self._partition_router.stream_slices():
+            if self._hopeless:
+                return
             parent_state = self._partition_router.get_stream_state() or {}
             for stream_slice in self._generate_slices_from_partition(partition, parent_state):
                 with self._room:
@@ -1543,6 +1556,19 @@ class PartitionsCursor(ConcurrentPerPartitionCursor):
                         _wait_for(self._room, lambda: self._waiting <= self.MOST_WAITING // 2)
                 yield stream_slice
         self._has_all_partitions = True
+
+    def note_failure(self, error: AirbyteTracedException) -> None:
+        """Note that a partition failed for what all share; after many in a row, no more are read."""
+        self.failures_in_a_row += 1
+        if self.failures_in_a_row >= self.MOST_FAILURES_IN_A_ROW:
+            self._hopeless = self._hopeless or error
+
+    def fail_if_hopeless(self) -> None:
+        """Fail as the partitions before, without a request, where there is no hope for another outcome."""
+        if self._hopeless:
+            raise AirbyteTracedException(
+                message=self._hopeless.message, failure_type=self._hopeless.failure_type
+            )
 
     def one_was_read(self) -> None:
         """Make room for a partition: one was read, or failed."""
@@ -2331,6 +2357,7 @@ class Connection:
     Attributes:
         most_at_once: how many requests may be under way at once: the number of workers.
         property_items: lists the items of one property of one page, for all tables.
+        refresh_failure: why the token could not be refreshed, if that is not long ago.
         listing: held while a search is under way. Streams that run at the same time list the same
             pages; each asks for what is not in the runtime's cache yet, and the others find it there.
     """
@@ -2345,10 +2372,15 @@ class Connection:
     SMALLEST_LIMIT = 180
     SECONDS_WITHOUT_ADVICE = 10.0
 
+    # As long as the runtime tries to refresh a token; each page would try it again.
+    SECONDS_A_FAILURE_LASTS = 300.0
+
     def __init__(self) -> None:
         self.most_at_once = 1
         self.property_items: Any = None
         self.listing = Lock()
+        self._refresh_failed_at = -inf
+        self._refresh_failure: Optional[Exception] = None
         self._partitions = Lock()
         self._partitions_waiting: deque[Condition] = deque()
         self._partitions_begun = 0
@@ -2370,6 +2402,15 @@ class Connection:
             if len(cls._by_token) > cls.MOST_KEPT:
                 del cls._by_token[next(iter(cls._by_token))]
             return connection
+
+    @property
+    def refresh_failure(self) -> Optional[Exception]:
+        is_recent = time.monotonic() < self._refresh_failed_at + self.SECONDS_A_FAILURE_LASTS
+        return self._refresh_failure if is_recent else None
+
+    def refresh_failed(self, error: Exception) -> None:
+        """Note why the token could not be refreshed, for all that wait to try the same."""
+        self._refresh_failed_at, self._refresh_failure = time.monotonic(), error
 
     def goes_on_with(self, token: str) -> None:
         """Take another token for the one before, which Notion no longer accepts."""
@@ -2575,8 +2616,17 @@ class NotionAuthenticator(DeclarativeSingleUseRefreshTokenOauth2Authenticator):
                 "Notion does not accept the access token: it is wrong, expired or revoked. Put a "
                 "valid token into this source's settings, or authenticate again."
             )
-        connection = self.connection
-        super().refresh_and_set_access_token()
+        connection, token = self.connection, self.access_token
+        with self._token_refresh_lock:
+            if self.access_token != token:  # somebody else was faster
+                return
+            if failure := connection.refresh_failure:
+                raise failure.with_traceback(None)
+            try:
+                super().refresh_and_set_access_token()
+            except Exception as error:
+                connection.refresh_failed(error)
+                raise
         connection.goes_on_with(self.access_token)
 
     def get_refresh_request_headers(self) -> Mapping[str, Any]:

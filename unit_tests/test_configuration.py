@@ -11,7 +11,7 @@ from airbyte_cdk.test import entrypoint_wrapper
 from airbyte_cdk.test.models import ExpectedOutcome
 from conftest import CONFIG, MANIFEST, TOKEN, environment, sync
 
-from local.stand_in import Answer, StandIn, on, times
+from local.stand_in import Answer, StandIn, error, on, times
 from local.workspace import Workspace
 
 OAUTH = {
@@ -223,6 +223,25 @@ def test_a_refresh_during_the_check_saves_nothing_of_the_check(
         if '"CONNECTOR_CONFIG"' in line
     ]
     assert set(control["control"]["connectorConfig"]["config"]) == {"credentials"}
+
+
+def test_a_refresh_that_notion_cannot_make_is_tried_once_for_all_that_need_it(
+    workspace: Workspace, api: StandIn, naps: list[float]
+) -> None:
+    for number in range(100):
+        workspace.add_block(workspace.add_page(title=str(number)), text="Text")
+    credentials = {**OAUTH, "refresh_token": api.refresh_token}
+    expired = error(401, "unauthorized", "API token is invalid.")
+    api.answer(on("GET", "/v1/blocks/.*", expired))
+    api.answer(on("POST", "/v1/oauth/token", error(500, "internal_server_error", "Unexpected.")))
+
+    result = sync("blocks", credentials=credentials)
+
+    assert "the token refresh failed" in result.errors["blocks"]
+    # The runtime tries a refresh for five minutes, and each page would try it again.
+    assert sum(naps) < 2 * 300
+    # Each of 50 partitions, and those of other workers meanwhile, asks again with the old token.
+    assert api.count("GET /v1/blocks/{id}/children") <= 2 * (50 + 10)
 
 
 def test_a_refresh_token_that_was_used_up_asks_to_authenticate_again(

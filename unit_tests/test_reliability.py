@@ -692,6 +692,60 @@ def test_403_on_users_or_comments_fails_that_stream_with_the_capability_and_the_
     assert set(result.errors) == {stream, ""}
 
 
+def test_403_on_the_comments_of_one_page_after_the_other_ends_the_stream_and_not_the_others(
+    workspace: Workspace, pages: list[str], api: StandIn
+) -> None:
+    for page in pages:
+        workspace.add_comment(page, "Seen", "2026-03-01T10:00:00.000Z")
+    workspace.capabilities.remove("read_comments")
+
+    first = sync("pages", "comments")
+
+    assert "switch on the capability 'Read comments'" in first.errors["comments"]
+    assert sorted(first.ids("pages")) == sorted(pages)
+    # And what other workers were asking for meanwhile.
+    assert 50 <= api.count("GET /v1/comments") <= 50 + 10
+
+    workspace.capabilities.add("read_comments")
+    second = sync("pages", "comments", state=first.state)
+    assert sorted(second.ids("comments")) == sorted(workspace.comment_ids())
+
+
+def test_403_on_the_comments_of_single_pages_leaves_those_of_the_others(
+    workspace: Workspace, pages: list[str], api: StandIn
+) -> None:
+    for page in pages:
+        workspace.add_comment(page, "Seen", "2026-03-01T10:00:00.000Z")
+    refused = {page for number, page in enumerate(sorted(pages)) if number % 2}
+    refusal = error(403, "restricted_resource", "Insufficient permissions for this endpoint.")
+    api.answer(on("GET", COMMENTS, lambda r: refusal if r.query["block_id"] in refused else None))
+
+    result = sync("comments", num_workers=1)
+
+    assert "switch on the capability 'Read comments'" in result.errors["comments"]
+    assert {each["page_id"] for each in result.records["comments"]} == set(pages) - refused
+
+
+def test_401_in_the_middle_of_a_sync_ends_it_soon_and_the_next_one_has_the_rest(
+    workspace: Workspace, pages: list[str], api: StandIn
+) -> None:
+    for page in pages:
+        workspace.add_block(page, text="Text")
+    expired = error(401, "unauthorized", "API token is invalid.")
+    asked = iter(range(10_000))
+    api.answer(on("GET", CHILDREN, lambda _: expired if next(asked) >= 100 else None))
+
+    first = sync("blocks", num_workers=1)
+
+    assert "Notion does not accept the access token" in first.errors["blocks"]
+    assert api.count("GET /v1/blocks/{id}/children", 401) <= 50 + 10
+
+    api.reset_rules()
+    second = sync("blocks", state=first.state)
+    everything = {placed.block["id"] for page in pages for placed in workspace.blocks_of(page)}
+    assert {*first.ids("blocks"), *second.ids("blocks")} == everything
+
+
 def test_a_page_that_vanishes_between_listing_and_reading_is_left_out_with_a_warning(
     workspace: Workspace, api: StandIn
 ) -> None:
