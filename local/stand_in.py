@@ -27,6 +27,7 @@ import sys
 import time
 import traceback
 from collections import Counter
+from email.utils import formatdate
 from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -460,6 +461,7 @@ def _response(answer: Answer, stays: bool) -> bytes:
         content = _encode(body).encode()
     headers["Content-Length"] = str(len(content))
     headers["Connection"] = "keep-alive" if stays else "close"
+    headers["Date"] = formatdate(usegmt=True)
     headers.update(answer.headers)
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     head = f"HTTP/1.1 {answer.status} {_REASONS.get(answer.status, 'Unknown')}\r\n{lines}\r\n"

@@ -1,12 +1,25 @@
 """The executable `source-notion`: spec, check, discover and read."""
 
+import ast
 import json
+import logging
+import os
 import sys
+from collections.abc import Callable, Iterator, Mapping
+from functools import wraps
 from pathlib import Path
+from threading import Lock
 from typing import Any, Optional
 
 from airbyte_cdk.entrypoint import AirbyteEntrypoint, launch
-from airbyte_cdk.models import AirbyteMessage, ConfiguredAirbyteCatalogSerializer, Type
+from airbyte_cdk.models import (
+    AirbyteMessage,
+    AirbyteStateMessage,
+    AirbyteStreamStatus,
+    ConfiguredAirbyteCatalog,
+    ConfiguredAirbyteCatalogSerializer,
+    Type,
+)
 from airbyte_cdk.sources.declarative.models.declarative_component_schema import Spec
 from airbyte_cdk.sources.declarative.parsers.model_to_component_factory import (
     ModelToComponentFactory,
@@ -17,30 +30,45 @@ from airbyte_cdk.utils.yaml_loader import safe_load_yaml
 MANIFEST = Path(__file__).with_name("manifest.yaml")
 
 
-def source_notion(arguments: list[str]) -> YamlDeclarativeSource:
+class SourceNotion(YamlDeclarativeSource):
+    """The connector of the manifest. It also says which streams of the catalog no longer exist."""
+
+    def read(
+        self,
+        logger: logging.Logger,
+        config: Mapping[str, Any],
+        catalog: ConfiguredAirbyteCatalog,
+        state: Optional[list[AirbyteStateMessage]] = None,
+    ) -> Iterator[AirbyteMessage]:
+        """Read the catalog. The runtime marks a stream that it does not find as incomplete, without a word."""
+        started = set()
+        for message in super().read(logger, config, catalog, state):
+            status = message.trace and message.trace.stream_status
+            if status and status.status == AirbyteStreamStatus.STARTED:
+                started.add(status.stream_descriptor.name)
+            elif status and status.stream_descriptor.name not in started:
+                logger.warning(
+                    f"Stream {status.stream_descriptor.name} is not read: its database was deleted, has "
+                    "another title, is no longer shared with this connection, or is not chosen in the "
+                    "source's settings. Refresh the source's schema."
+                )
+            yield message
+
+
+def source_notion(arguments: list[str]) -> SourceNotion:
     """The connector that the command line asks for.
 
     Args:
         arguments: the command line without the program's name, as Airbyte's protocol has it.
     """
     catalog = _read(AirbyteEntrypoint.extract_catalog(arguments))
-    config = _read(AirbyteEntrypoint.extract_config(arguments))
     state = AirbyteEntrypoint.extract_state(arguments)
-    return YamlDeclarativeSource(
+    return SourceNotion(
         path_to_yaml=str(MANIFEST),
         catalog=ConfiguredAirbyteCatalogSerializer.load(catalog) if catalog else None,
-        config=config_of_a_read(config, catalog) if catalog else config,
+        config=_read(AirbyteEntrypoint.extract_config(arguments)),
         state=YamlDeclarativeSource.read_state(state) if state else None,
     )
-
-
-def config_of_a_read(config: dict[str, Any], catalog: dict[str, Any]) -> dict[str, Any]:
-    """The configuration, with the names of the streams that the catalog holds.
-
-    The runtime does not say them to components. With them, those tables alone are looked for that are
-    to be read, and streams that wait for the walk of another know whether there will be one.
-    """
-    return {**config, "__streams": [each["stream"]["name"] for each in catalog["streams"]]}
 
 
 def _read(path: Optional[str]) -> Any:
@@ -54,13 +82,40 @@ def specification() -> AirbyteMessage:
     return AirbyteMessage(type=Type.SPEC, spec=component.generate_spec())
 
 
+def parse_one_at_a_time() -> None:
+    """Let one thread at a time parse the values that the manifest renders, on Python 3.11.0 to 3.11.7.
+
+    There, threads that parse at the same moment may disturb each other, which would end a stream:
+    https://github.com/python/cpython/issues/106905
+    """
+    if (3, 11) <= sys.version_info < (3, 11, 8):
+        ast.literal_eval = _with_lock(ast.literal_eval)
+
+
+def _with_lock(function: Callable[..., Any]) -> Callable[..., Any]:
+    lock = Lock()
+
+    @wraps(function)
+    def locked(*args: Any) -> Any:
+        with lock:
+            return function(*args)
+
+    return locked
+
+
 def run() -> None:
     """Run one command of the protocol."""
+    parse_one_at_a_time()
     arguments = sys.argv[1:]
     if AirbyteEntrypoint.parse_args(arguments).command == "spec":
         print(AirbyteEntrypoint.airbyte_message_to_string(specification()))
-    else:
+        return
+    try:
         launch(source_notion(arguments), arguments)
+    except (
+        BrokenPipeError
+    ):  # nobody takes the output: threads that wait for room would hold the process
+        os._exit(1)
 
 
 if __name__ == "__main__":

@@ -33,9 +33,8 @@ from airbyte_cdk.utils.constants import ENV_REQUEST_CACHE_PATH
 from hypothesis import HealthCheck, Phase, settings
 
 from local.stand_in import StandIn
+from source_notion.run import SourceNotion, parse_one_at_a_time
 from local.workspace import Workspace
-from source_notion import components
-from source_notion.run import config_of_a_read
 
 ROOT = Path(__file__).parents[1]
 MANIFEST = ROOT / "source_notion" / "manifest.yaml"
@@ -45,7 +44,8 @@ CONFIG: dict[str, Any] = {
     "credentials": {"auth_type": "token", "token": TOKEN},
     "start_date": "2020-01-01T00:00:00.000Z",
 }
-STREAMS = ["users", "pages", "data_sources", "databases", "blocks", "comments"]
+STREAMS = ["blocks", "comments", "pages", "users", "data_sources", "databases"]
+parse_one_at_a_time()
 
 State = dict[str, dict[str, Any]]
 
@@ -80,8 +80,10 @@ class Sync:
 
 
 def catalog_of(*streams: str, full_refresh: bool = False) -> ConfiguredAirbyteCatalog:
+    """A catalog in the order in which `discover` lists the streams."""
+    first = ("blocks", "block_comments", "comments", "page_markdown", "pages")
     builder = CatalogBuilder()
-    for stream in streams:
+    for stream in sorted(streams, key=lambda each: first.index(each) if each in first else 9):
         full = full_refresh or stream == "users"
         mode = SyncMode.full_refresh if full else SyncMode.incremental
         builder = builder.with_stream(stream, mode)
@@ -111,8 +113,7 @@ def sync(
     """Sync streams in this process, with the runtime's own entry point; None leaves a setting out."""
     catalog, messages = catalog_of(*streams, full_refresh=full_refresh), state_messages(state)
     config = {key: value for key, value in {**CONFIG, **config}.items() if value is not None}
-    config = config_of_a_read(config, ConfiguredAirbyteCatalogSerializer.dump(catalog))
-    source = YamlDeclarativeSource(str(MANIFEST), catalog=catalog, config=config, state=messages)
+    source = SourceNotion(str(MANIFEST), catalog=catalog, config=config, state=messages)
     output = entrypoint_wrapper.read(
         source,
         config,
@@ -189,7 +190,8 @@ def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         monotonic=lambda: time.monotonic() + sum(waits),
         sleep=lambda seconds: waits.append(seconds) if seconds else None,
     )
-    for module in (backoff._sync, rate_limiting, page_size_reducer, components):
+    from source_notion import rate_limit
+    for module in (backoff._sync, rate_limiting, page_size_reducer, rate_limit):
         monkeypatch.setattr(module, "time", clock)
     now = SimpleNamespace(now=lambda: datetime.now() + timedelta(seconds=sum(waits)))
     monkeypatch.setattr(backoff._sync, "datetime", SimpleNamespace(datetime=now))
@@ -219,4 +221,3 @@ def _fresh_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[
     monkeypatch.setenv(ENV_REQUEST_CACHE_PATH, str(tmp_path))
     yield
     logging.getLogger("airbyte").setLevel(logging.INFO)
-    components.Connection._by_token.clear()

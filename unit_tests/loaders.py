@@ -22,7 +22,7 @@ from local.entries import Page, block
 from local.objects import data_source_object
 from local.stand_in import StandIn
 from local.workspace import Workspace
-from source_notion.components import stream_name_of
+from source_notion.columns import stream_name_of
 
 Json = dict[str, Any]
 

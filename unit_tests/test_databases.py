@@ -15,7 +15,7 @@ from local.objects import data_source_object
 from local.stand_in import Answer, Request, StandIn, error, on, times
 from local.values import mention_page
 from local.workspace import Workspace
-from source_notion.components import stream_name_of
+from source_notion.columns import stream_name_of
 
 Json = dict[str, Any]
 

@@ -17,7 +17,7 @@ from local.entries import DataSource
 from local.generated import generate
 from local.stand_in import Answer, Request, StandIn, error, on, times
 from local.workspace import Workspace
-from source_notion import components
+import source_notion.components as components
 
 pytestmark = pytest.mark.usefixtures("prepared_manifest")
 
@@ -27,7 +27,7 @@ DATABASE, CHILDREN, BLOCK = (
     "GET /v1/blocks/{id}/children",
     "GET /v1/blocks/{id}",
 )
-OVER_PAGES = ("pages", "blocks", "comments", "page_markdown")
+OVER_PAGES = ("blocks", "comments", "page_markdown", "pages")
 
 
 def march(day: int) -> str:
@@ -390,7 +390,7 @@ def test_a_data_source_that_vanishes_while_pages_are_looked_for_is_left_out_with
 def test_any_state_of_a_walk_knows_the_pages_that_it_met(
     gaps: tuple[Workspace, StandIn, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(components.PartitionsCursor, "SECONDS_BETWEEN_STATES", 0)
+    monkeypatch.setattr(components.PageContentRetriever, "seconds_between_states", 0)
     workspace, _, _ = gaps
     whole = sync("blocks", num_workers=2)
     everything = set(blocks_of(workspace, *workspace.page_ids()))

@@ -9,7 +9,7 @@ from conftest import sync
 
 from local.stand_in import Request, StandIn, on, times
 from local.workspace import Workspace
-from source_notion.components import PartitionsCursor
+from source_notion.components import PageContentRetriever as PartitionsCursor
 
 pytestmark = pytest.mark.usefixtures("prepared_manifest")
 
@@ -117,7 +117,7 @@ def test_an_incremental_read_lists_only_as_far_as_it_must(
 def test_pages_are_walked_from_the_oldest_up_so_that_any_state_is_true(
     workspace: Workspace, api: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(PartitionsCursor, "SECONDS_BETWEEN_STATES", 0)
+    monkeypatch.setattr(PartitionsCursor, "seconds_between_states", 0)
     pages = ten_pages(workspace)
     # On a busy machine, pages that took no time could all be ready before a state is.
     api.answer(on("GET", ".*/children", lambda _: sleep(0.05)))

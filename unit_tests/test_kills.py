@@ -46,7 +46,7 @@ EVERY_PAGE_A_STATE = [
     "from airbyte_cdk.logger import PRINT_BUFFER; "
     "PRINT_BUFFER.flush_interval = 0; "
     "from source_notion import components; "
-    "components.PartitionsCursor.SECONDS_BETWEEN_STATES = 0; "
+    "components.PageContentRetriever.seconds_between_states = 0; "
     "from source_notion.run import run; run()",
 ]
 

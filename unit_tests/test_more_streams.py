@@ -119,7 +119,7 @@ def test_a_block_that_stays_unknown_is_asked_for_once(workspace: Workspace, api:
     ],
 )
 def test_plain_text_is_markdown_without_its_marks(markdown: str, plain: str) -> None:
-    assert components._without_marks(markdown) == plain
+    assert components.without_marks(markdown) == plain
 
 
 def test_comments_on_blocks_name_their_page_and_block_and_cost_a_request_a_block(
@@ -262,4 +262,4 @@ def test_blocks_know_the_path_down_to_them_and_their_own_text(
     ],
 )
 def test_the_text_of_a_block_is_that_of_its_type(block: dict[str, object], text: str) -> None:
-    assert components._text_of_block(block) == text
+    assert components.text_of_block(block) == text

@@ -451,7 +451,7 @@ def content(workspace: Workspace) -> dict[tuple[str, str], Json]:
                 "parent": parent,
                 "depth": placed.depth,
                 "path": path,
-                "plain_text": components._text_of_block(placed.block),
+                "plain_text": components.text_of_block(placed.block),
                 "page_id": page_id,
                 "page_last_edited_time": page.last_edited_time,
             }
@@ -702,7 +702,7 @@ def test_a_sync_cut_off_after_any_message_is_completed_from_its_last_state(
     planned: list[Edit],
     pace: timedelta,
 ) -> None:
-    monkeypatch.setattr(components.PartitionsCursor, "SECONDS_BETWEEN_STATES", 0)
+    monkeypatch.setattr(components.PageContentRetriever, "seconds_between_states", 0)
     workspace = grow(nodes, page_size)
     people = People(workspace, planned, pace, monkeypatch)
     with serving(workspace) as api:

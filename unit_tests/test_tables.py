@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator, FormatChecker
 
-from source_notion.components import (
+from source_notion.columns import (
     PROPERTY_TYPES,
     ROW_FIELDS,
     _folded,

@@ -1,0 +1,136 @@
+"""Signing requests, and getting a new token when Notion no longer accepts the old one."""
+
+import json
+import re
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, Optional
+
+from airbyte_cdk.sources.declarative.auth.oauth import (
+    DeclarativeSingleUseRefreshTokenOauth2Authenticator,
+)
+
+from source_notion.objects import config_error
+from source_notion.rate_limit import NotionClock, RateLimitGate
+from source_notion.shared import SharedInSync
+
+
+class TokenRefresh(SharedInSync):
+    """One refresh of the token at a time, and none after one that failed."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        super().__init__(config)
+        self.lock = Lock()
+        self.failure: Optional[Exception] = None
+
+
+@dataclass
+class NotionAuthenticator(DeclarativeSingleUseRefreshTokenOauth2Authenticator):
+    """Signs requests with the access token, and waits for the rate limit before each attempt.
+
+    Notion does not say when a token expires, so the error handler asks for a refresh on a 401. A
+    refresh token works once: the new pair goes back to the platform as a CONNECTOR_CONFIG message.
+    https://developers.notion.com/reference/refresh-a-token
+
+    The runtime's SelectiveAuthenticator fails before it can say that credentials are missing, and
+    its OAuth authenticators refresh by expiry dates.
+
+    Attributes:
+        config: the source's configuration.
+        access_token_paths: for each `credentials.auth_type`, where the access token is.
+        token_refresh_endpoint: the address that takes the refresh token.
+        notion_version: the version of the API.
+    """
+
+    config: Mapping[str, Any]
+    access_token_paths: Mapping[str, list[str]]
+    token_refresh_endpoint: str
+    notion_version: str
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        access_token_paths: Mapping[str, list[str]],
+        token_refresh_endpoint: str,
+        notion_version: str,
+    ) -> None:
+        self._notion_version = notion_version
+        self._gate = RateLimitGate.of(config)
+        self._clock = NotionClock.of(config)
+        self._refresh = TokenRefresh.of(config)
+        auth_type = (config.get("credentials") or {}).get("auth_type", "none")
+        super().__init__(
+            # What the platform may save. The nested credentials stay shared by all streams, so that
+            # each sees the newest pair.
+            {
+                key: value
+                for key, value in config.items()
+                if key != "checking" and not key.startswith("__")
+            },
+            token_refresh_endpoint,
+            access_token_config_path=access_token_paths[auth_type],
+            refresh_token_error_status_codes=(400,),
+            refresh_token_error_key="error",
+            refresh_token_error_values=("invalid_grant",),
+        )
+
+    def __call__(self, request: Any) -> Any:
+        """Sign a request when it may be sent. The runtime calls this before each attempt."""
+        self._gate.wait()
+        return super().__call__(request)
+
+    def update_from_response(self, request: Any, response: Any) -> None:
+        """Take note of an answer: the runtime's protocol `ResponseAwareAuthenticator`."""
+        self._gate.update(request, response)
+        self._clock.update(response)
+
+    def get_access_token(self) -> str:
+        """The token, for as long as Notion accepts it."""
+        token = self.access_token
+        if not token:
+            raise config_error(
+                "There are no credentials in this source's settings. Choose an authentication method "
+                "and give the access token of your Notion connection."
+            )
+        # Such a header would be refused by an error that quotes it.
+        if not re.fullmatch("[!-~]+", token):
+            raise config_error(
+                "The access token holds a blank, a line break or another character that no token has. "
+                "Copy it again, whole and with nothing around it."
+            )
+        return token
+
+    def set_token_expiry_date(self, new_token_expiry_date: Any) -> None:
+        """Notion gives no expiry date, so none is kept."""
+
+    def refresh_and_set_access_token(self) -> None:
+        if not self.get_refresh_token():
+            raise config_error(
+                "Notion does not accept the access token: it is wrong, expired or revoked. Put a "
+                "valid token into this source's settings, or authenticate again."
+            )
+        token = self.access_token
+        with self._refresh.lock:
+            if self.access_token != token:  # another stream was faster
+                return
+            if self._refresh.failure:
+                raise self._refresh.failure.with_traceback(None)
+            try:
+                super().refresh_and_set_access_token()
+            except Exception as error:
+                self._refresh.failure = error
+                raise
+
+    def get_refresh_request_headers(self) -> Mapping[str, Any]:
+        client = b64encode(f"{self.get_client_id()}:{self.get_client_secret()}".encode()).decode()
+        return {
+            "Authorization": f"Basic {client}",
+            "Content-Type": "application/json",
+            "Notion-Version": self._notion_version,
+        }
+
+    def build_refresh_request_body(self) -> Any:
+        """The body as JSON text: as a mapping, the runtime would send it as a form."""
+        return json.dumps(super().build_refresh_request_body())

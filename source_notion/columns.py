@@ -1,0 +1,358 @@
+"""The columns of a table: what each type of property becomes."""
+
+import json
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Optional
+
+from source_notion.objects import plain_text
+
+
+@dataclass(frozen=True)
+class ColumnType:
+    """One of the columns that a type of property gives.
+
+    Attributes:
+        schema: the JSON schema of the column.
+        read: makes the column's value of the API's, which is not null; may raise what is in `MALFORMED`.
+        suffix: what follows the property's name; empty for the first column of each type.
+    """
+
+    schema: Mapping[str, Any]
+    read: Callable[[Any], Any]
+    suffix: str = ""
+
+    def value_of(self, value: Any) -> Any:
+        """The column's value; raises one of `MALFORMED` where it would not fit the column."""
+        read = None if value is None else self.read(value)
+        if not _fits(read, self.schema):
+            raise ValueError("The value is not of the column's type.")
+        return read
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of one table.
+
+    Attributes:
+        name: its name in the table.
+        type: one of the columns that the type of its property gives.
+        property: the property, as the schema of its data source has it.
+    """
+
+    name: str
+    type: ColumnType
+    property: Mapping[str, Any]
+
+
+# What reading a value raises where it has not the shape that its type promises.
+MALFORMED = (AttributeError, LookupError, TypeError, ValueError)
+
+TEXT = {"type": ["null", "string"]}
+TEXTS = {"type": ["null", "array"], "items": TEXT}
+NUMBER = {"type": ["null", "number"]}
+BOOLEAN = {"type": ["null", "boolean"]}
+TIME = {"type": ["null", "string"], "format": "date-time"}
+# Whether a date has a time differs from row to row, and only text keeps both: as a `date-time`, each
+# `2026-01-05` would become null or midnight. Destinations go by the type and leave the `anyOf` alone.
+DATE_OR_TIME = {"type": ["null", "string"], "anyOf": [{"format": "date"}, {"format": "date-time"}]}
+
+_PYTHON_TYPES: Mapping[str, tuple[type, ...]] = {
+    "string": (str,),
+    "number": (int, float),
+    "integer": (int,),
+    "boolean": (bool,),
+    "array": (list,),
+}
+_DATE_AND_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}(:[0-9]{2}){2}(\.[0-9]+)?(Z|[+-][01][0-9]:[0-5][0-9])?)?"
+)
+
+
+def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
+    if value is None:
+        return True
+    kind = schema["type"] if isinstance(schema["type"], str) else schema["type"][1]
+    return type(value) in _PYTHON_TYPES[kind] and (
+        kind != "array" or all(_fits(item, schema["items"]) for item in value)
+    )
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _date_or_time(value: str) -> str:
+    if not _DATE_AND_TIME.fullmatch(value):
+        raise ValueError("This is no date.")
+    datetime.fromisoformat(value[:19])
+    return value
+
+
+def _time(value: str) -> str:
+    if "T" not in value:
+        raise ValueError("This is a date without a time.")
+    return _date_or_time(value)
+
+
+def _side(date: Optional[Mapping[str, Any]], side: str) -> Optional[str]:
+    return None if date is None or date[side] is None else _date_or_time(date[side])
+
+
+def _dates(date_in: Callable[[Any], Any], first_suffix: str = "") -> tuple[ColumnType, ...]:
+    """Two columns for the start and the end of the date that is somewhere in a value."""
+    return (
+        ColumnType(DATE_OR_TIME, lambda value: _side(date_in(value), "start"), first_suffix),
+        ColumnType(DATE_OR_TIME, lambda value: _side(date_in(value), "end"), "_end"),
+    )
+
+
+def _who(user: Mapping[str, Any]) -> str:
+    """The name of a user or a group; the id where Notion does not say the name."""
+    return user.get("name") or user["id"]
+
+
+def _picture(icon: Mapping[str, Any]) -> Any:
+    """An icon or a cover as text: the emoji, the name or the link."""
+    shown = icon[icon["type"]]
+    return shown if isinstance(shown, str) else shown.get("name") or shown["url"]
+
+
+def _unique_id(value: Mapping[str, Any]) -> Optional[str]:
+    prefix, number = value.get("prefix"), value["number"]
+    if number is None:
+        return None
+    return f"{prefix}-{number:d}" if prefix else f"{number:d}"
+
+
+def _texts(value: Mapping[str, Any]) -> list[Optional[str]]:
+    """What a formula or a rollup holds, as the texts of its elements."""
+    kind = value["type"]
+    held = value[kind]
+    if kind in ("unsupported", "incomplete"):
+        raise ValueError("Notion did not compute it.")
+    if kind == "array":
+        return [text for element in held for text in _texts(element)]
+    if held is None:
+        return [None]
+    if kind == "date":
+        return ["/".join(side for side in (held["start"], held["end"]) if side) or None]
+    if kind in PROPERTY_TYPES:
+        held = PROPERTY_TYPES[kind][0].read(held)
+    return [
+        item if item is None or isinstance(item, str) else _json(item).removesuffix(".0")
+        for item in (held if isinstance(held, list) else [held])
+    ]
+
+
+def _text(value: Mapping[str, Any]) -> Optional[str]:
+    texts = [text for text in _texts(value) if text is not None]
+    return ", ".join(texts) if texts else None
+
+
+_RICH_TEXT = (ColumnType(TEXT, plain_text),)
+_STRING = (ColumnType(TEXT, _as_it_is),)
+_OPTION = (ColumnType(TEXT, lambda option: option["name"]),)
+_TIME = (ColumnType(TIME, _time),)
+_USER = (ColumnType(TEXT, _who), ColumnType(TEXT, lambda user: user["id"], "_id"))
+_COMPUTED = (ColumnType(TEXT, _text),)
+_NUMERIC_ROLLUP = (ColumnType(NUMBER, lambda rollup: rollup["number"]),)
+_NUMERIC_FUNCTIONS = (
+    *("count", "count_values", "count_per_group", "unique", "empty", "not_empty"),
+    *("checked", "unchecked", "percent_checked", "percent_unchecked"),
+    *("percent_empty", "percent_not_empty", "percent_per_group"),
+    *("sum", "average", "median", "min", "max", "range"),
+)
+_DATE_ROLLUP = _dates(lambda rollup: rollup["date"])
+_LIST_ROLLUP = (ColumnType(TEXTS, _texts),)
+_OF_ANY_TYPE = (ColumnType(TEXT, _json),)
+
+# https://developers.notion.com/reference/property-object
+PROPERTY_TYPES: Mapping[str, tuple[ColumnType, ...]] = {
+    "title": _RICH_TEXT,
+    "rich_text": _RICH_TEXT,
+    "url": _STRING,
+    "email": _STRING,
+    "phone_number": _STRING,
+    "number": (ColumnType(NUMBER, _as_it_is),),
+    "unique_id": (
+        ColumnType(TEXT, _unique_id),
+        ColumnType({"type": ["null", "integer"]}, lambda value: value["number"], "_number"),
+    ),
+    "checkbox": (ColumnType(BOOLEAN, _as_it_is),),
+    "select": _OPTION,
+    "status": _OPTION,
+    "multi_select": (ColumnType(TEXTS, lambda options: [option["name"] for option in options]),),
+    "date": _dates(_as_it_is),
+    "created_time": _TIME,
+    "last_edited_time": _TIME,
+    "created_by": _USER,
+    "last_edited_by": _USER,
+    "people": (
+        ColumnType(TEXTS, lambda users: [_who(user) for user in users]),
+        ColumnType(TEXTS, lambda users: [user["id"] for user in users], "_ids"),
+    ),
+    "relation": (ColumnType(TEXTS, lambda pages: [page["id"] for page in pages]),),
+    "files": (
+        ColumnType(TEXTS, lambda files: [file["name"] for file in files]),
+        ColumnType(TEXTS, lambda files: [file[file["type"]]["url"] for file in files], "_links"),
+    ),
+    "verification": (
+        ColumnType(TEXT, lambda value: value["state"]),
+        ColumnType(TEXT, lambda value: value["verified_by"] and _who(value["verified_by"]), "_by"),
+        ColumnType(TEXT, lambda value: (value["verified_by"] or {}).get("id"), "_by_id"),
+        *_dates(lambda value: value["date"], first_suffix="_start"),
+    ),
+    "place": (
+        ColumnType(TEXT, lambda place: place.get("name") or place.get("address")),
+        ColumnType(TEXT, lambda place: place.get("address"), "_address"),
+        ColumnType(NUMBER, lambda place: place["lat"], "_lat"),
+        ColumnType(NUMBER, lambda place: place["lon"], "_lon"),
+    ),
+    "button": _OF_ANY_TYPE,
+    # The schema of a formula holds its expression, but not the type of its results.
+    "formula": _COMPUTED,
+    # The function of a rollup says the type of its results; a function that is not here may give any.
+    "rollup": _COMPUTED,
+    "rollup earliest_date": _DATE_ROLLUP,
+    "rollup latest_date": _DATE_ROLLUP,
+    "rollup date_range": _DATE_ROLLUP,
+    "rollup show_original": _LIST_ROLLUP,
+    "rollup show_unique": _LIST_ROLLUP,
+    **{f"rollup {function}": _NUMERIC_ROLLUP for function in _NUMERIC_FUNCTIONS},
+}
+
+# What a row has beside its properties, under the API's names.
+ROW_FIELDS: Mapping[str, ColumnType] = {
+    "id": ColumnType({"type": "string"}, _as_it_is),
+    "created_time": ColumnType({"type": "string", "format": "date-time"}, _as_it_is),
+    "last_edited_time": ColumnType({"type": "string", "format": "date-time"}, _as_it_is),
+    "created_by": ColumnType(TEXT, lambda user: user["id"]),
+    "last_edited_by": ColumnType(TEXT, lambda user: user["id"]),
+    "url": ColumnType(TEXT, _as_it_is),
+    "public_url": ColumnType(TEXT, _as_it_is),
+    "in_trash": ColumnType(BOOLEAN, _as_it_is),
+    "is_archived": ColumnType(BOOLEAN, _as_it_is),
+    "is_locked": ColumnType(BOOLEAN, _as_it_is),
+    "icon": ColumnType(TEXT, _picture),
+    "cover": ColumnType(TEXT, _picture),
+}
+
+
+def columns_of(properties: Mapping[str, Mapping[str, Any]]) -> list[Column]:
+    """The columns of a data source's `properties`, in their order.
+
+    A column has the name of its property. Where a warehouse would take it for another column, or find
+    neither letter nor digit in it, all columns of the property carry the property's id, and so does
+    every column that then collides with one of those.
+
+    Columns with an id collide with no other: after the name stand the hex digits of the id alone, then
+    the suffix, and neither a suffix nor a field of the row has a part of hex digits only.
+    """
+    with_id: set[str] = set()
+    while True:
+        columns = [
+            column
+            for each in properties.values()
+            for column in _columns(each, each["id"] in with_id)
+        ]
+        uses = Counter([*ROW_FIELDS, *(_folded(column.name) for column in columns)])
+        colliding = {
+            column.property["id"]
+            for column in columns
+            if uses[_folded(column.name)] > 1 or not _folded(column.name).strip("_")
+        }
+        if colliding <= with_id:
+            return columns
+        with_id |= colliding
+
+
+def _columns(property: Mapping[str, Any], with_id: bool) -> Iterator[Column]:
+    function = (property.get("rollup") or {}).get("function")
+    types = (
+        PROPERTY_TYPES.get(f"rollup {function}")
+        or PROPERTY_TYPES.get(property["type"])
+        or _OF_ANY_TYPE
+    )
+    name = property["name"]
+    if with_id:
+        name += "_" + property["id"].encode(errors="surrogatepass").hex()
+    for column_type in types:
+        yield Column(name + column_type.suffix, column_type, property)
+
+
+def _folded(name: str) -> str:
+    """A name as plain as any warehouse makes it: what differs here differs in all of them."""
+    letters = (c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
+    return re.sub("[^a-z0-9]", "_", "".join(letters).lower())
+
+
+def stream_name_of(data_source: Mapping[str, Any]) -> str:
+    """The stream of a data source: its title to read, and its id to tell it from others."""
+    slug = re.sub("_+", "_", _folded(plain_text(data_source["title"]))).strip("_") or "untitled"
+    if slug[0].isdigit():
+        slug = "t_" + slug
+    return f"{slug[:40].rstrip('_')}_{data_source['id'].replace('-', '')[-12:]}"
+
+
+def table_schema_of(columns: Sequence[Column]) -> dict[str, Any]:
+    """The JSON schema of the rows with these columns."""
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "type": "object",
+        "additionalProperties": True,
+        "properties": {
+            **{name: dict(column_type.schema) for name, column_type in ROW_FIELDS.items()},
+            **{
+                column.name: {
+                    **column.type.schema,
+                    "description": column.property.get("description")
+                    or f"Property of the type {column.property['type']}.",
+                }
+                for column in columns
+            },
+        },
+    }
+
+
+def row_of(
+    page: Mapping[str, Any], columns: Sequence[Column], on_lost: Callable[[str, str], None]
+) -> dict[str, Any]:
+    """The page as a row that fits the table's schema, whatever happened to its properties since.
+
+    Args:
+        page: the page, as Notion answered it.
+        columns: those of its data source.
+        on_lost: called with a property's name and type where one of its columns is null because
+            Notion did not compute the value, or because it is not of that type.
+    """
+    row: dict[str, Any] = dict.fromkeys(ROW_FIELDS)
+    for name, column_type in ROW_FIELDS.items():
+        with suppress(*MALFORMED):
+            row[name] = column_type.value_of(page.get(name))
+    values = {
+        value["id"]: value for value in page["properties"].values() if value and "id" in value
+    }
+    lost = {}
+    for column in columns:
+        property_type = column.property["type"]
+        row[column.name] = None
+        try:
+            if value := values.get(column.property["id"]):
+                if value["type"] != property_type:
+                    raise ValueError("The property's type was changed.")
+                row[column.name] = column.type.value_of(value[property_type])
+        except MALFORMED:
+            lost[column.property["id"]] = (column.property["name"], property_type)
+    for what in lost.values():
+        on_lost(*what)
+    return row

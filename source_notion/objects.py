@@ -1,0 +1,135 @@
+"""What Notion's objects look like, and how to read what the connector needs of them.
+
+Notion may leave out or null any part of an object, so nothing here takes a part for granted.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta, timezone
+from typing import Any, Optional, TypedDict
+from urllib.parse import parse_qs, urlsplit
+
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.datetime_helpers import ab_datetime_parse
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+
+class Item(TypedDict, total=False):
+    """What pages, blocks, data sources and databases have in common.
+
+    https://developers.notion.com/reference/page
+    """
+
+    object: str
+    id: str
+    parent: dict[str, Any]
+    created_time: str
+    last_edited_time: str
+    in_trash: bool
+
+
+class Page(Item, total=False):
+    """A page; a row of a data source is one too. `properties` is an array once it left its listing."""
+
+    properties: Any
+    path: Optional[list[str]]
+    path_titles: Optional[list[str]]
+    depth: Optional[int]
+
+
+class Block(Item, total=False):
+    """A block. What it holds is under the name of its type."""
+
+    type: str
+    has_children: bool
+
+
+# The lookback window of the manifest: search may show an edit so late, and times are rounded down
+# to the minute. https://developers.notion.com/reference/search-optimizations-and-limitations
+LOOKBACK = timedelta(minutes=10)
+
+
+def earlier(time: str) -> str:
+    """A time less the lookback window."""
+    return in_notion_format(ab_datetime_parse(time) - LOOKBACK)
+
+
+def in_notion_format(time: datetime) -> str:
+    """A time as pages carry it: `2026-07-04T09:08:00.000Z`."""
+    utc = time.astimezone(timezone.utc)
+    return utc.strftime("%Y-%m-%dT%H:%M:%S.") + f"{utc.microsecond // 1000:03}Z"
+
+
+def plain_text(rich_text: Any) -> str:
+    """The text of a list of rich text items, without what Notion gives no text of."""
+    items = rich_text if isinstance(rich_text, list) else []
+    texts = (item.get("plain_text") for item in items if isinstance(item, Mapping))
+    return "".join(text for text in texts if isinstance(text, str))
+
+
+def title_of(item: Mapping[str, Any]) -> Optional[str]:
+    """The title of a page or data source; None for what no path shows."""
+    if item.get("object") == "data_source":
+        return plain_text(item.get("title"))
+    if item.get("object") != "page":
+        return None
+    values = (value for value in property_values(item) if value.get("type") == "title")
+    return "".join(plain_text(value.get("title")) for value in values)
+
+
+def text_of_block(block: Mapping[str, Any]) -> str:
+    """The text of a block itself: of its rich texts, table cells or expression, a line for each."""
+    content = block.get(block["type"]) or {}
+    lines = [content.get(part) for part in ("title", "rich_text", "expression", "caption")]
+    texts = [line if isinstance(line, str) else plain_text(line) for line in lines if line]
+    cells = content.get("cells")
+    return "\n".join([*texts, "\t".join(plain_text(cell) for cell in cells)] if cells else texts)
+
+
+def property_values(page: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    """The values of a page's properties, whether they are keyed by name or an array."""
+    properties = page.get("properties") or {}
+    values = (
+        properties.values()
+        if isinstance(properties, Mapping)
+        else (each["value"] for each in properties)
+    )
+    return (value for value in values if isinstance(value, Mapping))
+
+
+def parent_of(
+    item: Mapping[str, Any], field: str = "parent"
+) -> tuple[Optional[str], Optional[str]]:
+    """The type of an item's parent and its id; None and None at the top of the workspace."""
+    parent = item.get(field)
+    kind = parent.get("type") if isinstance(parent, Mapping) else None
+    parent_id = parent.get(kind) if kind else None  # type: ignore[union-attr]
+    return (kind, parent_id) if isinstance(parent_id, str) else (None, None)
+
+
+def id_in(link: str, of: str = "database") -> str:
+    """The id at the end of a link, as copied from the browser, or of an id, with hyphens.
+
+    A page that is open beside its database comes after it: `/<database>?v=…&p=<page>`.
+    """
+    address = urlsplit(link.strip())
+    open_beside = parse_qs(address.query).get("p", [""])[0] if of == "page" else ""
+    path = (open_beside or address.path).lower().replace("-", "").rstrip("/")
+    found = re.search("[0-9a-f]{32}$", path)
+    if not found:
+        raise config_error(
+            f"'{link}' is neither a link to a {of} nor its id. Open the {of} in Notion as a full "
+            "page, copy the link from the browser, and put it into this source's settings."
+        )
+    digits = found[0]
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def config_error(message: str) -> AirbyteTracedException:
+    """An error that only the person who set up this source can mend."""
+    return AirbyteTracedException(message=message, failure_type=FailureType.config_error)
+
+
+def transient_error(message: str) -> AirbyteTracedException:
+    """An error that the next sync may not meet again."""
+    return AirbyteTracedException(message=message, failure_type=FailureType.transient_error)

@@ -1,0 +1,315 @@
+"""The retriever under all streams: it reads each listing to its true end, and each record once.
+
+This is the only module that leans on names which the runtime keeps to itself:
+
+- `SimpleRetriever._read_pages`: no public method sees each answer of a listing, or when it ended.
+- `SimpleRetriever._fetch_next_page`: no public method sees a request that failed for good.
+- `ConcurrentPerPartitionCursor._last_emission_time`: the runtime emits a state every ten minutes,
+  and a sync that is killed more often than that would start over each time.
+
+`unit_tests/test_runtime.py` fails when the runtime changes one of them.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Optional
+
+from airbyte_cdk.sources.declarative.incremental.concurrent_partition_cursor import (
+    ConcurrentPerPartitionCursor,
+)
+from airbyte_cdk.sources.declarative.partition_routers.partition_router import PartitionRouter
+from airbyte_cdk.sources.declarative.requesters.paginators.default_paginator import (
+    PaginatorTestReadDecorator,
+)
+from airbyte_cdk.sources.declarative.retrievers.page_size_reducer import (
+    PageSizeReduction,
+    PageSizeResetPolicy,
+)
+from airbyte_cdk.sources.declarative.retrievers.pagination_tracker import PaginationTracker
+from airbyte_cdk.sources.declarative.retrievers.simple_retriever import SimpleRetriever
+from airbyte_cdk.sources.http_logger import format_http_message
+from airbyte_cdk.sources.streams.concurrent.cursor import Cursor
+from airbyte_cdk.sources.streams.core import StreamData
+from airbyte_cdk.sources.streams.http.exceptions import BaseBackoffException
+from airbyte_cdk.sources.types import Record, StreamSlice
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_notion.objects import config_error, transient_error
+from source_notion.rate_limit import NotionClock, was_told_to_slow_down
+from source_notion.responses import body_of
+from source_notion.skipped import Skipped
+
+LOGGER = logging.getLogger("airbyte")
+
+# What the runtime hands a retriever to make records of a response.
+RecordsOfResponse = Callable[[Any], Iterable[Record]]
+
+
+class Listing:
+    """One listing on its way from answer to answer.
+
+    Attributes:
+        answers: how many it took so far.
+        left_in_answer: how many records of the last answer are still to come.
+        is_incomplete: whether Notion says that it ends early, after 10,000 results.
+            https://developers.notion.com/guides/data-apis/query-large-data-sources
+    """
+
+    # Answers may be empty or short, but this many in a row without a new record lead nowhere:
+    # https://github.com/dust-tt/dust/pull/8486
+    MAX_ANSWERS_WITHOUT_NEWS = 50
+
+    def __init__(self, stream: str) -> None:
+        self.answers = 0
+        self.left_in_answer = 0
+        self.is_incomplete = False
+        self._stream = stream
+        self._versions: set[int] = set()  # hashes take a quarter of the memory
+        self._items: set[int] = set()
+        self._cursors: set[str] = set()
+        self._answers_without_news = 0
+
+    @property
+    def size(self) -> int:
+        """How many records it gave."""
+        return len(self._versions)
+
+    def records_of(self, response: Any, records_of: RecordsOfResponse) -> Iterator[Record]:
+        """The new records of an answer; raises if the listing cannot go on after them."""
+        records = list(records_of(response))
+        body = body_of(response) if response else {}
+        self.answers += 1
+        self.left_in_answer = len(records)
+        status = body.get("request_status") or {}
+        self.is_incomplete = self.is_incomplete or status.get("type") == "incomplete"
+        has_news = False
+        for record in records:
+            self.left_in_answer -= 1
+            if self._is_new(record):
+                has_news = True
+                yield record
+        if body.get("has_more"):
+            has_news = has_news or self._has_new_items(body.get("results"))
+            self._check_that_it_goes_on(response, body.get("next_cursor"), has_news)
+
+    def _is_new(self, record: Record) -> bool:
+        """Whether this version of the record comes for the first time."""
+        if record.get("object") == "property_item":  # its id is that of the property
+            return True
+        version = hash((record["id"], record.get("last_edited_time")))
+        is_new = version not in self._versions
+        self._versions.add(version)
+        return is_new
+
+    def _has_new_items(self, results: Any) -> bool:
+        """Whether an answer has new items: a filter may drop them all before they become records."""
+        ids = {hash(each.get("id")) for each in results or [] if isinstance(each, Mapping)}
+        has_news = bool(ids - self._items)
+        self._items |= ids
+        return has_news
+
+    def _check_that_it_goes_on(self, response: Any, cursor: Optional[str], has_news: bool) -> None:
+        request = response.request
+        if "start_cursor" not in f"{request.url}{request.body}":  # it began, or started over
+            self._cursors.clear()
+        self._answers_without_news = 0 if has_news else self._answers_without_news + 1
+        if not cursor:
+            raise self._failure("says that there is more, but not where")
+        if cursor in self._cursors:
+            raise self._failure("leads back to a page that was read already")
+        if self._answers_without_news == self.MAX_ANSWERS_WITHOUT_NEWS:
+            raise self._failure(
+                f"does not end: {self._answers_without_news} pages held nothing new"
+            )
+        self._cursors.add(cursor)
+
+    def _failure(self, what: str) -> AirbyteTracedException:
+        return transient_error(
+            f"Notion's listing for the stream {self._stream} {what}. To lose nothing, the stream "
+            "stops here; the next sync reads it again."
+        )
+
+
+class LateData(dict[str, Any]):
+    """The data of a record that was edited after the sync began, or says so.
+
+    The runtime's cursor asks for `last_edited_time` with `get`, and is told the beginning: what came
+    before may have been edited meanwhile, and Notion has objects that are dated in the future.
+    """
+
+    def __init__(self, data: Mapping[str, Any], began: str) -> None:
+        super().__init__(data)
+        self._began = began
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self._began if key == "last_edited_time" else super().get(key, default)
+
+
+class Restarts(PaginationTracker):
+    """Lets a listing start over when Notion no longer knows its cursor.
+
+    The runtime lets it start over once. Cursors are short-lived, so a long listing may need more:
+    https://github.com/PostHog/posthog/pull/70749
+    """
+
+    def __init__(self, stream: str, max_restarts: int) -> None:
+        super().__init__()
+        self._stream = stream
+        self._max_restarts = max_restarts
+        self._restarts = 0
+
+    def observe(self, record: Record) -> None:
+        self._restarts = 0  # the record is a new one: the listing got further
+
+    def reduce_slice_range_if_possible(
+        self, previous_stream_slice: StreamSlice, original_stream_slice: StreamSlice
+    ) -> StreamSlice:
+        self._restarts += 1
+        if self._restarts > self._max_restarts:
+            raise transient_error(
+                f"Notion called the cursor of a listing for the stream {self._stream} invalid "
+                f"{self._restarts} times, each time after the listing had started over. The next "
+                "sync reads it again."
+            )
+        return previous_stream_slice
+
+
+@dataclass
+class NotionRetriever(SimpleRetriever):
+    """Reads a listing to its true end, each version of a record once, and says what it skipped.
+
+    The runtime's retriever takes a listing that repeats, or ends before its end, for a whole one.
+
+    Attributes:
+        cursor: the stream's cursor, as the runtime built it.
+        partition_router: the stream's partition router, if it has one.
+        smaller_pages: how far to reduce the page size if Notion cannot make a page; the fields of
+            the runtime's `PageSizeReduction`, which it accepts from its own retriever only.
+        max_restarts: how often a listing may start over without getting further.
+        failure_when_empty: a message to fail with if a listing holds nothing at all.
+    """
+
+    cursor: Optional[Cursor] = None
+    partition_router: Optional[PartitionRouter] = None
+    smaller_pages: Optional[dict[str, Any]] = None
+    max_restarts: int = 3
+    failure_when_empty: Optional[str] = None
+
+    # Objects that say when they were created, unless Notion gives only their ids.
+    DATED: ClassVar[frozenset[str]] = frozenset(
+        {"page", "data_source", "database", "block", "comment"}
+    )
+
+    # Codes of what the error handler ignores, as they stand in the sum.
+    REASONS: ClassVar[Mapping[str, str]] = {
+        "object_not_found": "deleted or not shared",
+        "validation_error": "not supported by the API",
+    }
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        super().__post_init__(parameters or {})
+        self.skipped = Skipped.of(self.config)
+        self.clock = NotionClock.of(self.config)
+        self.pagination_tracker_factory = lambda: Restarts(self.name, self.max_restarts)
+        if self.smaller_pages:
+            self.page_size_reduction = PageSizeReduction(
+                **self.smaller_pages, reset_policy=PageSizeResetPolicy.AFTER_SUCCESSFUL_PAGE
+            )
+        # The Connector Builder shows the requests of a test read from it.
+        self.log_formatter = lambda response: format_http_message(
+            response, f"Stream '{self.name}' request", "Reads one page of records", self.name
+        )
+
+    @property
+    def is_test_read(self) -> bool:
+        """Whether somebody waits for a sample in the Connector Builder."""
+        return isinstance(self.paginator, PaginatorTestReadDecorator)
+
+    def read_records(
+        self, records_schema: Mapping[str, Any], stream_slice: Optional[StreamSlice] = None
+    ) -> Iterable[StreamData]:
+        """Read a slice; no record moves the state beyond the beginning of the sync."""
+        began = stream_slice.extra_fields.get("began") if stream_slice else None
+        for record in super().read_records(records_schema, stream_slice):
+            if isinstance(record, Record):
+                edited = record.get("last_edited_time")
+                if isinstance(edited, str) and edited > (began or self.clock.began):
+                    late = LateData(record.data, began or self.clock.began)
+                    record = Record(late, record.stream_name, record.associated_slice)
+            yield record
+
+    def _read_pages(
+        self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
+    ) -> Iterable[Record]:
+        listing = Listing(self.name)
+        yield from self.read_listing(listing, records_generator_fn, stream_slice)
+        if self.failure_when_empty and not listing.size:
+            raise config_error(self.failure_when_empty)
+
+    def read_listing(
+        self, listing: Listing, records_of: RecordsOfResponse, stream_slice: StreamSlice
+    ) -> Iterator[Record]:
+        """The records of a listing, but for those of which Notion gives only the id."""
+        for record in super()._read_pages(
+            lambda response: listing.records_of(response, records_of), stream_slice
+        ):
+            # Any list may hold such, see `isFullPage` in https://github.com/makenotion/notion-sdk-js
+            if record.get("object") in self.DATED and "created_time" not in record:
+                what = f"{record['object']}_id {record['id']}"
+                self.skip(what, "without content", "Notion gave its id alone.")
+                continue
+            yield record
+
+    def skip(self, what: str, reason: str, explanation: str) -> None:
+        self.skipped.warn(self.name, what, reason, explanation)
+
+    def _fetch_next_page(
+        self,
+        stream_slice: StreamSlice,
+        next_page_token: Optional[Mapping[str, Any]] = None,
+        page_size_override: Optional[int] = None,
+    ) -> Any:
+        """Ask for a page; waits for the rate limit as often as it takes, without using up retries."""
+        while True:
+            try:
+                response = super()._fetch_next_page(
+                    stream_slice, next_page_token, page_size_override
+                )
+                break
+            except AirbyteTracedException as error:
+                failed = error.__context__
+                request = failed.request if isinstance(failed, BaseBackoffException) else None
+                if not was_told_to_slow_down(request):
+                    raise
+        if response is not None and not response.ok:  # the error handler ignores it
+            self.skip_ignored(stream_slice, response)
+        return response
+
+    def skip_ignored(self, stream_slice: StreamSlice, response: Any) -> None:
+        """Say what an ignored answer does not give, by the ids that the slice has of it."""
+        body = body_of(response)
+        fields = {**stream_slice.partition, **stream_slice.extra_fields}
+        what = ", ".join(f"{key} {id}" for key, id in fields.items() if key.endswith("_id"))
+        if not what:  # a whole stream is not skipped
+            raise config_error(f"Notion refused a request: {body['message']}")
+        self.skip(what, self.REASONS.get(body["code"], body["code"]), body["message"])
+
+
+def tame(cursor: ConcurrentPerPartitionCursor, seconds_between_states: float) -> None:
+    """Let a cursor emit states more often, and forget the partitions that are done.
+
+    It keeps 3 KB for each of the last 25,000 partitions.
+    """
+    cursor.DEFAULT_MAX_PARTITIONS_NUMBER = 200
+    if time.time() - cursor._last_emission_time > seconds_between_states:
+        cursor._last_emission_time = 0.0
+
+
+def with_extra(stream_slice: StreamSlice, **extra_fields: Any) -> StreamSlice:
+    return StreamSlice(
+        partition=stream_slice.partition,
+        cursor_slice=stream_slice.cursor_slice,
+        extra_fields={**stream_slice.extra_fields, **extra_fields},
+    )

@@ -1,0 +1,203 @@
+"""Databases as tables: which there are, and their rows."""
+
+import json
+import logging
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, ClassVar, Optional
+
+from airbyte_cdk.sources.declarative.retrievers.retriever import Retriever
+from airbyte_cdk.sources.declarative.schema import SchemaLoader
+from airbyte_cdk.sources.types import Record, StreamSlice
+
+from source_notion.columns import MALFORMED, columns_of, row_of, stream_name_of, table_schema_of
+from source_notion.components import DataSourceListRetriever, SearchRetriever
+from source_notion.objects import config_error, id_in, parent_of
+from source_notion.retriever import Listing, NotionRetriever, RecordsOfResponse, with_extra
+
+LOGGER = logging.getLogger("airbyte")
+
+
+@dataclass
+class TableFinder(DataSourceListRetriever):
+    """Finds the data sources that become tables; one record tells all that a table's stream needs.
+
+    The shape is `{"name": of the stream, "table": the data source's id and properties, as JSON text}`.
+    As text, properties pass through the manifest untouched, whatever their names hold.
+
+    Attributes:
+        all_must_be_found: whether to fail if a chosen database is not found, or to warn.
+    """
+
+    all_must_be_found: bool = False
+
+    def _read_pages(
+        self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
+    ) -> Iterable[Record]:
+        choice = self.config.get("databases") or {}
+        takes_all = choice.get("selection", "all") == "all"
+        links = choice["links"] if choice.get("selection") == "some" else []
+        chosen = {id_in(link): link for link in links}
+        if not (takes_all or chosen):
+            return
+        found: set[str] = set()
+        tables: set[str] = set()
+        for data_source in super()._read_pages(records_generator_fn, stream_slice):
+            ids = {data_source["id"], parent_of(data_source)[1] or ""}
+            found |= ids
+            name = stream_name_of(data_source)
+            if name not in tables and (takes_all or ids & chosen.keys()):
+                tables.add(name)
+                properties = {each["name"]: each["value"] for each in data_source["properties"]}
+                table = {"id": data_source["id"], "properties": properties}
+                yield Record({"name": name, "table": json.dumps(table)}, self.name)
+        for link in (chosen[each] for each in chosen.keys() - found):
+            self._not_found(link)
+
+    def _not_found(self, link: str) -> None:
+        message = (
+            f"The database {link} is not among those that this connection sees. Open it in Notion, "
+            "choose ••• > Connections, add this connection, and test again; or take it off the list."
+        )
+        if self.all_must_be_found:
+            raise config_error(message)
+        LOGGER.warning(message)
+
+
+@dataclass
+class CheckRetriever(SearchRetriever):
+    """Reads one item of whatever is shared, for the connection check, and looks for what the settings name.
+
+    Attributes:
+        tables: finds the data sources of the chosen databases.
+    """
+
+    tables: Optional[Retriever] = None
+
+    def _read_pages(
+        self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
+    ) -> Iterable[Record]:
+        if self.lookup:
+            self.lookup.check_links()
+        choice = self.config.get("databases") or {}
+        if self.tables and choice.get("selection") == "some":
+            deque(self.tables.read_records({}, stream_slice), maxlen=0)
+        yield from NotionRetriever._read_pages(self, records_generator_fn, stream_slice)
+
+
+@dataclass
+class TableSchemaLoader(SchemaLoader):
+    """The schema of a table, made of the properties of its data source.
+
+    Attributes:
+        table: the data source's `id` and `properties`, as JSON text.
+    """
+
+    table: str
+
+    def get_json_schema(self) -> Mapping[str, Any]:
+        return table_schema_of(columns_of(json.loads(self.table)["properties"]))
+
+
+@dataclass
+class RowsRetriever(NotionRetriever):
+    """Reads the rows of a data source to their true end: `data_source_id` of the slice's extra fields.
+
+    A query gives its first 10,000 rows and says that it is incomplete. The next one then takes all that
+    were created since the last of these, as Notion advises. The runtime could split the window of time,
+    but in ten halves at most, which leaves days in one piece. Ordered by creation, rows stay where they
+    are when they are edited meanwhile:
+    https://developers.notion.com/guides/data-apis/query-large-data-sources
+    """
+
+    LONG_AGO: ClassVar[str] = "2000-01-01T00:00:00.000Z"
+
+    def _read_pages(
+        self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
+    ) -> Iterable[Record]:
+        listing = Listing(self.name)
+        created_since = self.LONG_AGO
+        while True:
+            query = with_extra(stream_slice, created_since=created_since)
+            last, listing.is_incomplete = created_since, False
+            for page in self.read_listing(listing, records_generator_fn, query):
+                if page["object"] != "page":
+                    continue  # wikis hold data sources among their pages
+                last = page["created_time"]
+                yield page
+            if not listing.is_incomplete:
+                return
+            if last == created_since:
+                raise config_error(
+                    f"Notion gives no more than 10,000 rows of a query, and more rows of {self.name} "
+                    f"were created in one minute, {last}. To lose nothing, the stream stops here. A "
+                    "later start date may leave them out."
+                )
+            created_since = last
+
+
+@dataclass
+class TableRetriever(RowsRetriever):
+    """Reads the rows of a table, typed, and with all items of their properties.
+
+    A page shows no more than 25 items of a relation, people, or mentions in a text. If a row is at
+    that limit, the items are listed, 100 in a request: https://developers.notion.com/reference/retrieve-a-page
+
+    Attributes:
+        table: the data source's `id` and `properties`, as JSON text.
+        property_items: lists the items of one property of one page.
+    """
+
+    table: str = "{}"
+    property_items: Optional[Retriever] = None
+
+    MAX_ITEMS_IN_A_PAGE: ClassVar[int] = 25
+
+    def _read_pages(
+        self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
+    ) -> Iterable[Record]:
+        table = json.loads(self.table)
+        columns = columns_of(table["properties"])
+        lost: Counter[str] = Counter()
+        query = with_extra(stream_slice, data_source_id=table["id"])
+        for page in super()._read_pages(records_generator_fn, query):
+            for value in page["properties"].values():
+                if self._is_cut_short(value):
+                    value[value["type"]] = self._all_items(page["id"], value)
+            row = row_of(page.data, columns, lambda name, of: lost.update([f"'{name}' ({of})"]))
+            yield Record(row, page.stream_name, page.associated_slice)
+        if lost:
+            LOGGER.warning(
+                f"Stream {self.name} has null in place of values that Notion did not compute, or that "
+                f"are not of their property's type: {', '.join(f'{n} of {of}' for of, n in lost.items())}."
+            )
+
+    def skip_ignored(self, stream_slice: StreamSlice, response: Any) -> None:
+        raise config_error(
+            "This database was deleted, or is no longer shared with the connection. Share it again, or "
+            "refresh the source's schema and sync again."
+        )
+
+    def _is_cut_short(self, value: Mapping[str, Any]) -> bool:
+        with suppress(*MALFORMED):
+            items = value.get(value["type"])
+            if value["type"] == "relation":
+                return value.get("has_more", False)
+            if value["type"] == "people":
+                return len(items or []) >= self.MAX_ITEMS_IN_A_PAGE
+            if value["type"] in ("title", "rich_text"):
+                mentions = sum(1 for item in items or [] if item["type"] == "mention")
+                return mentions >= self.MAX_ITEMS_IN_A_PAGE
+        return False
+
+    def _all_items(self, page_id: str, value: Mapping[str, Any]) -> list[Any]:
+        where = StreamSlice(
+            partition={},
+            cursor_slice={},
+            extra_fields={"page_id": page_id, "property_id": value["id"]},
+        )
+        items: Any = self.property_items.read_records({}, where)  # type: ignore[union-attr]
+        # None at all: skipped with a warning, and what the page shows of them is better than nothing.
+        return [item[value["type"]] for item in items] or value[value["type"]]
