@@ -8,21 +8,19 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Optional
 
-from airbyte_cdk.sources.declarative.auth.oauth import (
-    DeclarativeSingleUseRefreshTokenOauth2Authenticator,
-)
+from airbyte_cdk.sources.declarative.auth.oauth import DeclarativeSingleUseRefreshTokenOauth2Authenticator
 
 from source_notion.objects import config_error
-from source_notion.rate_limit import NotionClock, RateLimitGate
+from source_notion.rate_limit import RateLimitGate
 from source_notion.shared import SharedInSync
 
 
 class TokenRefresh(SharedInSync):
-    """One refresh of the token at a time, and none after one that failed."""
+    """Lets one stream at a time refresh the token, and none after a refresh that failed."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
-        self.lock = Lock()
+        self.one_at_a_time = Lock()
         self.failure: Optional[Exception] = None
 
 
@@ -30,16 +28,13 @@ class TokenRefresh(SharedInSync):
 class NotionAuthenticator(DeclarativeSingleUseRefreshTokenOauth2Authenticator):
     """Signs requests with the access token, and waits for the rate limit before each attempt.
 
-    Notion does not say when a token expires, so the error handler asks for a refresh on a 401. A
-    refresh token works once: the new pair goes back to the platform as a CONNECTOR_CONFIG message.
+    Notion does not say when a token expires, so the error handler asks for a refresh on a 401. A refresh token works
+    once: the new pair goes back to the platform as a CONNECTOR_CONFIG message. The runtime's SelectiveAuthenticator
+    fails before it can say that credentials are missing, and its OAuth authenticators go by expiry dates.
     https://developers.notion.com/reference/refresh-a-token
 
-    The runtime's SelectiveAuthenticator fails before it can say that credentials are missing, and
-    its OAuth authenticators refresh by expiry dates.
-
     Attributes:
-        config: the source's configuration.
-        access_token_paths: for each `credentials.auth_type`, where the access token is.
+        access_token_paths: for each `credentials.auth_type`, where the access token is in the configuration.
         token_refresh_endpoint: the address that takes the refresh token.
         notion_version: the version of the API.
     """
@@ -58,17 +53,12 @@ class NotionAuthenticator(DeclarativeSingleUseRefreshTokenOauth2Authenticator):
     ) -> None:
         self._notion_version = notion_version
         self._gate = RateLimitGate.of(config)
-        self._clock = NotionClock.of(config)
         self._refresh = TokenRefresh.of(config)
         auth_type = (config.get("credentials") or {}).get("auth_type", "none")
+        # What the platform may save; the nested credentials stay shared, so that all streams see the newest pair.
+        saved = {key: value for key, value in config.items() if key != "checking" and not key.startswith("__")}
         super().__init__(
-            # What the platform may save. The nested credentials stay shared by all streams, so that
-            # each sees the newest pair.
-            {
-                key: value
-                for key, value in config.items()
-                if key != "checking" and not key.startswith("__")
-            },
+            saved,
             token_refresh_endpoint,
             access_token_config_path=access_token_paths[auth_type],
             refresh_token_error_status_codes=(400,),
@@ -77,14 +67,13 @@ class NotionAuthenticator(DeclarativeSingleUseRefreshTokenOauth2Authenticator):
         )
 
     def __call__(self, request: Any) -> Any:
-        """Sign a request when it may be sent. The runtime calls this before each attempt."""
+        """Sign a request when it may be sent: the runtime calls this before each attempt."""
         self._gate.wait()
         return super().__call__(request)
 
     def update_from_response(self, request: Any, response: Any) -> None:
         """Take note of an answer: the runtime's protocol `ResponseAwareAuthenticator`."""
         self._gate.update(request, response)
-        self._clock.update(response)
 
     def get_access_token(self) -> str:
         """The token, for as long as Notion accepts it."""
@@ -94,8 +83,7 @@ class NotionAuthenticator(DeclarativeSingleUseRefreshTokenOauth2Authenticator):
                 "There are no credentials in this source's settings. Choose an authentication method "
                 "and give the access token of your Notion connection."
             )
-        # Such a header would be refused by an error that quotes it.
-        if not re.fullmatch("[!-~]+", token):
+        if not re.fullmatch("[!-~]+", token):  # such a header would be refused by an error that quotes it
             raise config_error(
                 "The access token holds a blank, a line break or another character that no token has. "
                 "Copy it again, whole and with nothing around it."
@@ -112,7 +100,7 @@ class NotionAuthenticator(DeclarativeSingleUseRefreshTokenOauth2Authenticator):
                 "valid token into this source's settings, or authenticate again."
             )
         token = self.access_token
-        with self._refresh.lock:
+        with self._refresh.one_at_a_time:
             if self.access_token != token:  # another stream was faster
                 return
             if self._refresh.failure:

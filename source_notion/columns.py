@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Optional
 
-from source_notion.objects import plain_text
+from source_notion.objects import title_of
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,10 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
+def _plain_text(rich_text: list[Any]) -> str:
+    return "".join(item["plain_text"] for item in rich_text)
+
+
 def _date_or_time(value: str) -> str:
     if not _DATE_AND_TIME.fullmatch(value):
         raise ValueError("This is no date.")
@@ -159,7 +163,7 @@ def _text(value: Mapping[str, Any]) -> Optional[str]:
     return ", ".join(texts) if texts else None
 
 
-_RICH_TEXT = (ColumnType(TEXT, plain_text),)
+_RICH_TEXT = (ColumnType(TEXT, _plain_text),)
 _STRING = (ColumnType(TEXT, _as_it_is),)
 _OPTION = (ColumnType(TEXT, lambda option: option["name"]),)
 _TIME = (ColumnType(TIME, _time),)
@@ -260,11 +264,7 @@ def columns_of(properties: Mapping[str, Mapping[str, Any]]) -> list[Column]:
     """
     with_id: set[str] = set()
     while True:
-        columns = [
-            column
-            for each in properties.values()
-            for column in _columns(each, each["id"] in with_id)
-        ]
+        columns = [column for each in properties.values() for column in _columns(each, each["id"] in with_id)]
         uses = Counter([*ROW_FIELDS, *(_folded(column.name) for column in columns)])
         colliding = {
             column.property["id"]
@@ -278,11 +278,7 @@ def columns_of(properties: Mapping[str, Mapping[str, Any]]) -> list[Column]:
 
 def _columns(property: Mapping[str, Any], with_id: bool) -> Iterator[Column]:
     function = (property.get("rollup") or {}).get("function")
-    types = (
-        PROPERTY_TYPES.get(f"rollup {function}")
-        or PROPERTY_TYPES.get(property["type"])
-        or _OF_ANY_TYPE
-    )
+    types = PROPERTY_TYPES.get(f"rollup {function}") or PROPERTY_TYPES.get(property["type"]) or _OF_ANY_TYPE
     name = property["name"]
     if with_id:
         name += "_" + property["id"].encode(errors="surrogatepass").hex()
@@ -298,7 +294,7 @@ def _folded(name: str) -> str:
 
 def stream_name_of(data_source: Mapping[str, Any]) -> str:
     """The stream of a data source: its title to read, and its id to tell it from others."""
-    slug = re.sub("_+", "_", _folded(plain_text(data_source["title"]))).strip("_") or "untitled"
+    slug = re.sub("_+", "_", _folded(title_of(data_source) or "")).strip("_") or "untitled"
     if slug[0].isdigit():
         slug = "t_" + slug
     return f"{slug[:40].rstrip('_')}_{data_source['id'].replace('-', '')[-12:]}"
@@ -324,9 +320,7 @@ def table_schema_of(columns: Sequence[Column]) -> dict[str, Any]:
     }
 
 
-def row_of(
-    page: Mapping[str, Any], columns: Sequence[Column], on_lost: Callable[[str, str], None]
-) -> dict[str, Any]:
+def row_of(page: Mapping[str, Any], columns: Sequence[Column], on_lost: Callable[[str, str], None]) -> dict[str, Any]:
     """The page as a row that fits the table's schema, whatever happened to its properties since.
 
     Args:
@@ -339,9 +333,7 @@ def row_of(
     for name, column_type in ROW_FIELDS.items():
         with suppress(*MALFORMED):
             row[name] = column_type.value_of(page.get(name))
-    values = {
-        value["id"]: value for value in page["properties"].values() if value and "id" in value
-    }
+    values = {value["id"]: value for value in page["properties"].values() if value and "id" in value}
     lost = {}
     for column in columns:
         property_type = column.property["type"]

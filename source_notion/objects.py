@@ -89,17 +89,11 @@ def text_of_block(block: Mapping[str, Any]) -> str:
 def property_values(page: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
     """The values of a page's properties, whether they are keyed by name or an array."""
     properties = page.get("properties") or {}
-    values = (
-        properties.values()
-        if isinstance(properties, Mapping)
-        else (each["value"] for each in properties)
-    )
+    values = properties.values() if isinstance(properties, Mapping) else (each["value"] for each in properties)
     return (value for value in values if isinstance(value, Mapping))
 
 
-def parent_of(
-    item: Mapping[str, Any], field: str = "parent"
-) -> tuple[Optional[str], Optional[str]]:
+def parent_of(item: Mapping[str, Any], field: str = "parent") -> tuple[Optional[str], Optional[str]]:
     """The type of an item's parent and its id; None and None at the top of the workspace."""
     parent = item.get(field)
     kind = parent.get("type") if isinstance(parent, Mapping) else None

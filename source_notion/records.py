@@ -19,8 +19,7 @@ class PropertiesAsArray(RecordTransformation):
 
     def transform(self, record: dict[str, Any], *_: Any, **__: Any) -> None:
         record["properties"] = [
-            {"name": name, "value": value}
-            for name, value in (record.get("properties") or {}).items()
+            {"name": name, "value": value} for name, value in (record.get("properties") or {}).items()
         ]
 
 

@@ -2,31 +2,24 @@
 
 This is the only module that leans on names which the runtime keeps to itself:
 
-- `SimpleRetriever._read_pages`: no public method sees each answer of a listing, or when it ended.
+- `SimpleRetriever._read_pages`: no public method sees each answer of a listing, or its end.
 - `SimpleRetriever._fetch_next_page`: no public method sees a request that failed for good.
-- `ConcurrentPerPartitionCursor._last_emission_time`: the runtime emits a state every ten minutes,
-  and a sync that is killed more often than that would start over each time.
+- `ConcurrentPerPartitionCursor._last_emission_time`: the runtime emits a state every ten minutes, and a sync that is
+  killed more often than that would start over each time.
 
 `unit_tests/test_runtime.py` fails when the runtime changes one of them.
 """
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Optional
 
-from airbyte_cdk.sources.declarative.incremental.concurrent_partition_cursor import (
-    ConcurrentPerPartitionCursor,
-)
 from airbyte_cdk.sources.declarative.partition_routers.partition_router import PartitionRouter
-from airbyte_cdk.sources.declarative.requesters.paginators.default_paginator import (
-    PaginatorTestReadDecorator,
-)
-from airbyte_cdk.sources.declarative.retrievers.page_size_reducer import (
-    PageSizeReduction,
-    PageSizeResetPolicy,
-)
+from airbyte_cdk.sources.declarative.requesters.paginators.default_paginator import PaginatorTestReadDecorator
+from airbyte_cdk.sources.declarative.retrievers.page_size_reducer import PageSizeReduction, PageSizeResetPolicy
 from airbyte_cdk.sources.declarative.retrievers.pagination_tracker import PaginationTracker
 from airbyte_cdk.sources.declarative.retrievers.simple_retriever import SimpleRetriever
 from airbyte_cdk.sources.http_logger import format_http_message
@@ -37,18 +30,16 @@ from airbyte_cdk.sources.types import Record, StreamSlice
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_notion.objects import config_error, transient_error
-from source_notion.rate_limit import NotionClock, was_told_to_slow_down
+from source_notion.rate_limit import RateLimitGate
 from source_notion.responses import body_of
-from source_notion.skipped import Skipped
-
-LOGGER = logging.getLogger("airbyte")
+from source_notion.shared import Skipped
 
 # What the runtime hands a retriever to make records of a response.
 RecordsOfResponse = Callable[[Any], Iterable[Record]]
 
 
 class Listing:
-    """One listing on its way from answer to answer.
+    """One listing on its way from answer to answer: each version of a record once, and no end without an end.
 
     Attributes:
         answers: how many it took so far.
@@ -62,18 +53,15 @@ class Listing:
     MAX_ANSWERS_WITHOUT_NEWS = 50
 
     def __init__(self, stream: str) -> None:
-        self.answers = 0
-        self.left_in_answer = 0
+        self.answers = self.left_in_answer = self._answers_without_news = 0
         self.is_incomplete = False
         self._stream = stream
         self._versions: set[int] = set()  # hashes take a quarter of the memory
         self._items: set[int] = set()
         self._cursors: set[str] = set()
-        self._answers_without_news = 0
 
     @property
     def size(self) -> int:
-        """How many records it gave."""
         return len(self._versions)
 
     def records_of(self, response: Any, records_of: RecordsOfResponse) -> Iterator[Record]:
@@ -82,8 +70,7 @@ class Listing:
         body = body_of(response) if response else {}
         self.answers += 1
         self.left_in_answer = len(records)
-        status = body.get("request_status") or {}
-        self.is_incomplete = self.is_incomplete or status.get("type") == "incomplete"
+        self.is_incomplete |= (body.get("request_status") or {}).get("type") == "incomplete"
         has_news = False
         for record in records:
             self.left_in_answer -= 1
@@ -91,11 +78,9 @@ class Listing:
                 has_news = True
                 yield record
         if body.get("has_more"):
-            has_news = has_news or self._has_new_items(body.get("results"))
-            self._check_that_it_goes_on(response, body.get("next_cursor"), has_news)
+            self._check_that_it_goes_on(response.request, body, has_news)
 
     def _is_new(self, record: Record) -> bool:
-        """Whether this version of the record comes for the first time."""
         if record.get("object") == "property_item":  # its id is that of the property
             return True
         version = hash((record["id"], record.get("last_edited_time")))
@@ -103,40 +88,35 @@ class Listing:
         self._versions.add(version)
         return is_new
 
-    def _has_new_items(self, results: Any) -> bool:
-        """Whether an answer has new items: a filter may drop them all before they become records."""
-        ids = {hash(each.get("id")) for each in results or [] if isinstance(each, Mapping)}
-        has_news = bool(ids - self._items)
-        self._items |= ids
-        return has_news
-
-    def _check_that_it_goes_on(self, response: Any, cursor: Optional[str], has_news: bool) -> None:
-        request = response.request
+    def _check_that_it_goes_on(self, request: Any, body: Mapping[str, Any], has_news: bool) -> None:
+        if not has_news:  # a filter may have dropped what is new
+            ids = {hash(each["id"]) for each in body["results"]}
+            has_news = bool(ids - self._items)
+            self._items |= ids
+        self._answers_without_news = 0 if has_news else self._answers_without_news + 1
         if "start_cursor" not in f"{request.url}{request.body}":  # it began, or started over
             self._cursors.clear()
-        self._answers_without_news = 0 if has_news else self._answers_without_news + 1
+        cursor = body.get("next_cursor")
+        failure = ""
         if not cursor:
-            raise self._failure("says that there is more, but not where")
-        if cursor in self._cursors:
-            raise self._failure("leads back to a page that was read already")
-        if self._answers_without_news == self.MAX_ANSWERS_WITHOUT_NEWS:
-            raise self._failure(
-                f"does not end: {self._answers_without_news} pages held nothing new"
+            failure = "says that there is more, but not where"
+        elif cursor in self._cursors:
+            failure = "leads back to a page that was read already"
+        elif self._answers_without_news == self.MAX_ANSWERS_WITHOUT_NEWS:
+            failure = f"does not end: {self._answers_without_news} pages held nothing new"
+        if failure:
+            raise transient_error(
+                f"Notion's listing for the stream {self._stream} {failure}. To lose nothing, the stream stops here; "
+                "the next sync reads it again."
             )
         self._cursors.add(cursor)
 
-    def _failure(self, what: str) -> AirbyteTracedException:
-        return transient_error(
-            f"Notion's listing for the stream {self._stream} {what}. To lose nothing, the stream "
-            "stops here; the next sync reads it again."
-        )
-
 
 class LateData(dict[str, Any]):
-    """The data of a record that was edited after the sync began, or says so.
+    """The data of a record that was edited after the sync began, or says so: some are dated in the future.
 
-    The runtime's cursor asks for `last_edited_time` with `get`, and is told the beginning: what came
-    before may have been edited meanwhile, and Notion has objects that are dated in the future.
+    The runtime's cursor asks for `last_edited_time` with `get`, and is told the beginning of the sync: what came
+    before the record may have been edited meanwhile.
     """
 
     def __init__(self, data: Mapping[str, Any], began: str) -> None:
@@ -169,9 +149,8 @@ class Restarts(PaginationTracker):
         self._restarts += 1
         if self._restarts > self._max_restarts:
             raise transient_error(
-                f"Notion called the cursor of a listing for the stream {self._stream} invalid "
-                f"{self._restarts} times, each time after the listing had started over. The next "
-                "sync reads it again."
+                f"Notion called the cursor of a listing for the stream {self._stream} invalid {self._restarts} times, "
+                "each time after the listing had started over. The next sync reads it again."
             )
         return previous_stream_slice
 
@@ -185,8 +164,8 @@ class NotionRetriever(SimpleRetriever):
     Attributes:
         cursor: the stream's cursor, as the runtime built it.
         partition_router: the stream's partition router, if it has one.
-        smaller_pages: how far to reduce the page size if Notion cannot make a page; the fields of
-            the runtime's `PageSizeReduction`, which it accepts from its own retriever only.
+        smaller_pages: how far to reduce the page size if Notion cannot make a page: the fields of the runtime's
+            `PageSizeReduction`, which it accepts from its own retriever only.
         max_restarts: how often a listing may start over without getting further.
         failure_when_empty: a message to fail with if a listing holds nothing at all.
     """
@@ -198,9 +177,7 @@ class NotionRetriever(SimpleRetriever):
     failure_when_empty: Optional[str] = None
 
     # Objects that say when they were created, unless Notion gives only their ids.
-    DATED: ClassVar[frozenset[str]] = frozenset(
-        {"page", "data_source", "database", "block", "comment"}
-    )
+    DATED: ClassVar[frozenset[str]] = frozenset({"page", "data_source", "database", "block", "comment"})
 
     # Codes of what the error handler ignores, as they stand in the sum.
     REASONS: ClassVar[Mapping[str, str]] = {
@@ -210,13 +187,12 @@ class NotionRetriever(SimpleRetriever):
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters or {})
+        self.gate = RateLimitGate.of(self.config)
         self.skipped = Skipped.of(self.config)
-        self.clock = NotionClock.of(self.config)
         self.pagination_tracker_factory = lambda: Restarts(self.name, self.max_restarts)
         if self.smaller_pages:
-            self.page_size_reduction = PageSizeReduction(
-                **self.smaller_pages, reset_policy=PageSizeResetPolicy.AFTER_SUCCESSFUL_PAGE
-            )
+            policy = PageSizeResetPolicy.AFTER_SUCCESSFUL_PAGE
+            self.page_size_reduction = PageSizeReduction(**self.smaller_pages, reset_policy=policy)
         # The Connector Builder shows the requests of a test read from it.
         self.log_formatter = lambda response: format_http_message(
             response, f"Stream '{self.name}' request", "Reads one page of records", self.name
@@ -231,18 +207,14 @@ class NotionRetriever(SimpleRetriever):
         self, records_schema: Mapping[str, Any], stream_slice: Optional[StreamSlice] = None
     ) -> Iterable[StreamData]:
         """Read a slice; no record moves the state beyond the beginning of the sync."""
-        began = stream_slice.extra_fields.get("began") if stream_slice else None
+        resumed = stream_slice.extra_fields.get("began") if stream_slice else None
         for record in super().read_records(records_schema, stream_slice):
-            if isinstance(record, Record):
-                edited = record.get("last_edited_time")
-                if isinstance(edited, str) and edited > (began or self.clock.began):
-                    late = LateData(record.data, began or self.clock.began)
-                    record = Record(late, record.stream_name, record.associated_slice)
+            began = resumed or self.gate.began
+            if isinstance(record, Record) and str(record.data.get("last_edited_time") or "") > began:
+                record = Record(LateData(record.data, began), record.stream_name, record.associated_slice)
             yield record
 
-    def _read_pages(
-        self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
-    ) -> Iterable[Record]:
+    def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
         listing = Listing(self.name)
         yield from self.read_listing(listing, records_generator_fn, stream_slice)
         if self.failure_when_empty and not listing.size:
@@ -252,18 +224,13 @@ class NotionRetriever(SimpleRetriever):
         self, listing: Listing, records_of: RecordsOfResponse, stream_slice: StreamSlice
     ) -> Iterator[Record]:
         """The records of a listing, but for those of which Notion gives only the id."""
-        for record in super()._read_pages(
-            lambda response: listing.records_of(response, records_of), stream_slice
-        ):
+        for record in super()._read_pages(lambda response: listing.records_of(response, records_of), stream_slice):
             # Any list may hold such, see `isFullPage` in https://github.com/makenotion/notion-sdk-js
             if record.get("object") in self.DATED and "created_time" not in record:
                 what = f"{record['object']}_id {record['id']}"
-                self.skip(what, "without content", "Notion gave its id alone.")
+                self.skipped.warn(self.name, what, "without content", "Notion gave its id alone.")
                 continue
             yield record
-
-    def skip(self, what: str, reason: str, explanation: str) -> None:
-        self.skipped.warn(self.name, what, reason, explanation)
 
     def _fetch_next_page(
         self,
@@ -272,16 +239,15 @@ class NotionRetriever(SimpleRetriever):
         page_size_override: Optional[int] = None,
     ) -> Any:
         """Ask for a page; waits for the rate limit as often as it takes, without using up retries."""
+        # Files in answers are signed links that anybody may open for an hour; the runtime logs answers when it debugs.
+        logging.getLogger(f"airbyte.HttpRequester.{self.name}").addFilter(without_signatures)
         while True:
             try:
-                response = super()._fetch_next_page(
-                    stream_slice, next_page_token, page_size_override
-                )
+                response = super()._fetch_next_page(stream_slice, next_page_token, page_size_override)
                 break
             except AirbyteTracedException as error:
-                failed = error.__context__
-                request = failed.request if isinstance(failed, BaseBackoffException) else None
-                if not was_told_to_slow_down(request):
+                request = getattr(error.__context__, "request", None)
+                if not (isinstance(error.__context__, BaseBackoffException) and RateLimitGate.has_refused(request)):
                     raise
         if response is not None and not response.ok:  # the error handler ignores it
             self.skip_ignored(stream_slice, response)
@@ -294,14 +260,18 @@ class NotionRetriever(SimpleRetriever):
         what = ", ".join(f"{key} {id}" for key, id in fields.items() if key.endswith("_id"))
         if not what:  # a whole stream is not skipped
             raise config_error(f"Notion refused a request: {body['message']}")
-        self.skip(what, self.REASONS.get(body["code"], body["code"]), body["message"])
+        self.skipped.warn(self.name, what, self.REASONS.get(body["code"], body["code"]), body["message"])
 
 
-def tame(cursor: ConcurrentPerPartitionCursor, seconds_between_states: float) -> None:
-    """Let a cursor emit states more often, and forget the partitions that are done.
+def without_signatures(entry: logging.LogRecord) -> bool:
+    """Cut the signatures off file links in a log entry: https://developers.notion.com/reference/file-object"""
+    if "X-Amz-" in getattr(entry, "body", ""):
+        vars(entry)["body"] = re.sub(r'\?[^"\s]*X-Amz-[^"\s]*', "?...", vars(entry)["body"])
+    return True
 
-    It keeps 3 KB for each of the last 25,000 partitions.
-    """
+
+def tame(cursor: Any, seconds_between_states: float) -> None:
+    """Let a cursor emit states more often, and forget partitions that are done: it keeps 3 KB for each of 25,000."""
     cursor.DEFAULT_MAX_PARTITIONS_NUMBER = 200
     if time.time() - cursor._last_emission_time > seconds_between_states:
         cursor._last_emission_time = 0.0

@@ -112,9 +112,7 @@ def run() -> None:
         return
     try:
         launch(source_notion(arguments), arguments)
-    except (
-        BrokenPipeError
-    ):  # nobody takes the output: threads that wait for room would hold the process
+    except BrokenPipeError:  # nobody takes the output: threads that wait for room would hold the process
         os._exit(1)
 
 

@@ -71,11 +71,10 @@ class PageStateMigration(StateMigration):
             state["under_way"] = {"began": saved.get("began", ""), "reached": reached}
         unlisted = saved.get("unlisted") or {}
         if unlisted:
-            now = saved.get("began") or saved.get("last_edited_time") or ""
             state["discovered"] = {
-                "pages": dict.fromkeys(unlisted.get("pages") or {}, now),
-                "databases": dict.fromkeys(unlisted.get("databases") or [], now),
+                "pages": [*(unlisted.get("pages") or {})],
+                "databases": [*(unlisted.get("databases") or [])],
             }
             # Those without a time were discovered and not read.
-            state["failed"] = [id for id, at in (unlisted.get("pages") or {}).items() if not at]
+            state["failed"] = {id: "" for id, at in (unlisted.get("pages") or {}).items() if not at}
         return state

@@ -1,10 +1,13 @@
 """What all components of one sync share."""
 
-from collections import deque
+import logging
+from collections import Counter, defaultdict, deque
 from collections.abc import Mapping
 from threading import RLock
 from typing import Any, ClassVar, TypeVar
 from weakref import WeakValueDictionary
+
+LOGGER = logging.getLogger("airbyte")
 
 Shared = TypeVar("Shared", bound="SharedInSync")
 
@@ -12,28 +15,58 @@ Shared = TypeVar("Shared", bound="SharedInSync")
 class SharedInSync:
     """Has one instance for each sync, which lives as long as a component of the sync holds it.
 
-    The runtime builds each component by itself. What it hands to all of them is the same
-    configuration object, so that object tells which components belong to one sync.
+    The runtime builds each component by itself, but hands the same configuration object to all
+    of a sync. So that object, and nothing in it, tells which components belong together.
     """
 
-    _instances: ClassVar["WeakValueDictionary[tuple[type, int], SharedInSync]"] = (
-        WeakValueDictionary()
-    )
-    _lock: ClassVar[RLock] = RLock()
-
+    lock: ClassVar[RLock] = RLock()
+    _instances: ClassVar["WeakValueDictionary[tuple[type, int], SharedInSync]"] = WeakValueDictionary()
     # The runtime finds the tables before it builds the streams, with components that do not live on.
     _latest: ClassVar["deque[SharedInSync]"] = deque(maxlen=16)
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        self._config = config  # while this lives, no other object has its id
+        self.config = config  # while this lives, no other object has its id
 
     @classmethod
     def of(cls: type[Shared], config: Mapping[str, Any]) -> Shared:
         """The instance of the sync with this configuration."""
-        with SharedInSync._lock:
+        with SharedInSync.lock:
             key = (cls, id(config))
-            instance: Any = SharedInSync._instances.get(key)
-            if instance is None:
-                instance = SharedInSync._instances[key] = cls(config)
-                SharedInSync._latest.append(instance)
+            instance: Any = SharedInSync._instances.get(key) or cls(config)
+            SharedInSync._instances[key] = instance
+            SharedInSync._latest.append(instance)
             return instance
+
+
+class Skipped(SharedInSync):
+    """What a sync could not deliver: one message for each reason, and the sum at a stream's end."""
+
+    MAX_IDS_IN_A_MESSAGE = 10
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        super().__init__(config)
+        self._reasons: dict[str, Counter[str]] = defaultdict(Counter)
+        self._failures: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+
+    def warn(self, stream: str, what: str, reason: str, explanation: str) -> None:
+        with self.lock:
+            self._reasons[stream][reason] += 1
+        LOGGER.warning(f"Stream {stream} left out {what}: {explanation}")
+
+    def fail(self, stream: str, page_id: str, reason: str) -> bool:
+        """Note that a page could not be read; returns whether it is the first with this reason."""
+        with self.lock:
+            ids = self._failures[stream][reason]
+            ids.append(page_id)
+            return len(ids) == 1
+
+    def summarize(self, stream: str) -> None:
+        reasons = self._reasons.pop(stream, Counter())
+        if reasons:
+            parts = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
+            LOGGER.warning(f"Stream {stream} left out {sum(reasons.values())} in all: {parts}.")
+        for reason, ids in self._failures.pop(stream, {}).items():
+            if len(ids) > 1:
+                shown = ", ".join(ids[: self.MAX_IDS_IN_A_MESSAGE])
+                more = " …" if len(ids) > self.MAX_IDS_IN_A_MESSAGE else ""
+                LOGGER.warning(f"Stream {stream} could not read {len(ids)} pages, {shown}{more}: {reason}")

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar, Optional
@@ -13,7 +13,8 @@ from airbyte_cdk.sources.declarative.schema import SchemaLoader
 from airbyte_cdk.sources.types import Record, StreamSlice
 
 from source_notion.columns import MALFORMED, columns_of, row_of, stream_name_of, table_schema_of
-from source_notion.components import DataSourceListRetriever, SearchRetriever
+from source_notion.components import SearchRetriever
+from source_notion.lookup import Lookup
 from source_notion.objects import config_error, id_in, parent_of
 from source_notion.retriever import Listing, NotionRetriever, RecordsOfResponse, with_extra
 
@@ -21,49 +22,51 @@ LOGGER = logging.getLogger("airbyte")
 
 
 @dataclass
-class TableFinder(DataSourceListRetriever):
+class TableFinder(Retriever):
     """Finds the data sources that become tables; one record tells all that a table's stream needs.
 
-    The shape is `{"name": of the stream, "table": the data source's id and properties, as JSON text}`.
-    As text, properties pass through the manifest untouched, whatever their names hold.
+    The shape is `{"name": of the stream, "table": the data source's id and properties, as JSON text}`. As text,
+    properties pass through the manifest untouched, whatever their names hold.
 
     Attributes:
+        lookup: lists the data sources.
         all_must_be_found: whether to fail if a chosen database is not found, or to warn.
     """
 
+    config: Mapping[str, Any]
+    lookup: Lookup
     all_must_be_found: bool = False
 
-    def _read_pages(
-        self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
-    ) -> Iterable[Record]:
+    def read_records(
+        self, records_schema: Mapping[str, Any], stream_slice: Optional[StreamSlice] = None
+    ) -> Iterator[dict[str, Any]]:
         choice = self.config.get("databases") or {}
         takes_all = choice.get("selection", "all") == "all"
         links = choice["links"] if choice.get("selection") == "some" else []
         chosen = {id_in(link): link for link in links}
-        if not (takes_all or chosen):
-            return
         found: set[str] = set()
         tables: set[str] = set()
-        for data_source in super()._read_pages(records_generator_fn, stream_slice):
+        for data_source in self.lookup.all_data_sources() if takes_all or chosen else []:
             ids = {data_source["id"], parent_of(data_source)[1] or ""}
             found |= ids
             name = stream_name_of(data_source)
-            if name not in tables and (takes_all or ids & chosen.keys()):
-                tables.add(name)
-                properties = {each["name"]: each["value"] for each in data_source["properties"]}
-                table = {"id": data_source["id"], "properties": properties}
-                yield Record({"name": name, "table": json.dumps(table)}, self.name)
+            if (
+                name in tables
+                or not (takes_all or ids & chosen.keys())
+                or not self.lookup.is_in_scope(data_source["id"])
+            ):
+                continue
+            tables.add(name)
+            table = {"id": data_source["id"], "properties": data_source["properties"]}
+            yield {"name": name, "table": json.dumps(table)}
         for link in (chosen[each] for each in chosen.keys() - found):
-            self._not_found(link)
-
-    def _not_found(self, link: str) -> None:
-        message = (
-            f"The database {link} is not among those that this connection sees. Open it in Notion, "
-            "choose ••• > Connections, add this connection, and test again; or take it off the list."
-        )
-        if self.all_must_be_found:
-            raise config_error(message)
-        LOGGER.warning(message)
+            message = (
+                f"The database {link} is not among those that this connection sees. Open it in Notion, choose ••• > "
+                "Connections, add this connection, and test again; or take it off the list."
+            )
+            if self.all_must_be_found:
+                raise config_error(message)
+            LOGGER.warning(message)
 
 
 @dataclass
@@ -76,11 +79,9 @@ class CheckRetriever(SearchRetriever):
 
     tables: Optional[Retriever] = None
 
-    def _read_pages(
-        self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
-    ) -> Iterable[Record]:
+    def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
         if self.lookup:
-            self.lookup.check_links()
+            self.lookup.check_roots()
         choice = self.config.get("databases") or {}
         if self.tables and choice.get("selection") == "some":
             deque(self.tables.read_records({}, stream_slice), maxlen=0)
@@ -114,9 +115,7 @@ class RowsRetriever(NotionRetriever):
 
     LONG_AGO: ClassVar[str] = "2000-01-01T00:00:00.000Z"
 
-    def _read_pages(
-        self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
-    ) -> Iterable[Record]:
+    def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
         listing = Listing(self.name)
         created_since = self.LONG_AGO
         while True:
@@ -155,9 +154,7 @@ class TableRetriever(RowsRetriever):
 
     MAX_ITEMS_IN_A_PAGE: ClassVar[int] = 25
 
-    def _read_pages(
-        self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice
-    ) -> Iterable[Record]:
+    def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
         table = json.loads(self.table)
         columns = columns_of(table["properties"])
         lost: Counter[str] = Counter()

@@ -1,0 +1,142 @@
+"""What one sync knows of the workspace: where things are, and which pages it has listed.
+
+Streams over pages are read one after another (`stream_groups` in the manifest), so what one has
+listed or discovered is there for the next.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from tempfile import TemporaryFile
+from threading import Lock
+from typing import Any, NamedTuple, Optional
+
+from source_notion.objects import Page, parent_of, title_of
+from source_notion.shared import SharedInSync
+
+# Ids of pages and databases that search leaves out and only other pages know, in the order found.
+Discovered = dict[str, list[str]]
+
+
+class Place(NamedTuple):
+    """Where something is: its title, if a path shows it, and its parent."""
+
+    title: Optional[str]
+    parent_type: Optional[str] = None
+    parent_id: Optional[str] = None
+
+
+class FoundPage(NamedTuple):
+    """A page, and how it was found: by `search`, in its `database`, or in its `parent`.
+
+    Attributes:
+        origin: the page or database by which it was discovered; empty if listings show it.
+    """
+
+    way: str
+    page: Page
+    origin: str = ""
+
+
+class PageFile:
+    """Found pages on disk, in the order in which they came: there may be many."""
+
+    def __init__(self) -> None:
+        self._file = TemporaryFile("w+b")  # noqa: SIM115  (it goes with this object)
+        self._lock = Lock()
+
+    def append(self, found: FoundPage) -> None:
+        with self._lock:
+            self._file.seek(0, 2)
+            self._file.write(json.dumps(found).encode() + b"\n")
+
+    def __iter__(self) -> Iterator[FoundPage]:
+        offset, lines = 0, [b""]
+        while lines:
+            with self._lock:
+                self._file.seek(offset)
+                lines = self._file.readlines(100_000)
+                offset = self._file.tell()
+            yield from (FoundPage(*json.loads(line)) for line in lines)
+
+
+@dataclass
+class Discovery:
+    """What reading one page discovers: pages, and databases that search leaves out."""
+
+    pages: list[FoundPage] = field(default_factory=list)
+    databases: list[str] = field(default_factory=list)
+
+
+class Workspace(SharedInSync):
+    """What the streams of one sync know.
+
+    Attributes:
+        places: where pages, data sources, databases and blocks are; None for what is out of sight.
+        items: what was asked for by its id.
+        asking: held while an item is asked for.
+        data_sources: all of them, once they were listed.
+        lists: complete listings of pages, by what they were asked for.
+        new: the pages that this sync discovered.
+        pages: all discovered pages, of earlier syncs too.
+        databases: all discovered databases.
+        is_read_for_pages: whether a stream of this sync discovers pages.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        super().__init__(config)
+        self.places: dict[str, Optional[Place]] = {}
+        self.items: dict[tuple[str, str], Any] = {}
+        self.asking: dict[str, Lock] = defaultdict(Lock)
+        self.data_sources: Optional[list[Page]] = None
+        self.lists: dict[str, PageFile] = {}
+        self.new = PageFile()
+        self.pages: dict[str, None] = {}
+        self.databases: dict[str, None] = {}
+        self.is_read_for_pages = False
+        self._is_recalled = False
+        self._taken: set[str] = set()
+
+    def note(self, item: Mapping[str, Any]) -> None:
+        """Note where an item of a listing is; a data source also tells where its database is."""
+        parent_type, parent_id = parent_of(item)
+        self.places[item["id"]] = Place(title_of(item), parent_type, parent_id)
+        if item.get("object") == "data_source" and parent_type == "database_id":
+            place = Place(None, *parent_of(item, "database_parent"))
+            self.places.setdefault(parent_id, place)  # type: ignore[arg-type]
+
+    def take(self, item_id: str) -> bool:
+        """Take an item to read it; False if a listing or another page had it before."""
+        with self.lock:
+            is_new = item_id not in self._taken
+            self._taken.add(item_id)
+            return is_new
+
+    def recall(self, states: Iterable[Mapping[str, Any]]) -> None:
+        """Take up what earlier syncs discovered, once, from the states of the streams that did."""
+        for state in [] if self._is_recalled else states:
+            discovered = state.get("discovered") or {}
+            self.pages.update(dict.fromkeys(discovered.get("pages") or []))
+            self.databases.update(dict.fromkeys(discovered.get("databases") or []))
+        self._is_recalled = True
+
+    def remember(self, discovery: Discovery) -> None:
+        """Keep what was discovered and read, for the streams and the syncs that follow."""
+        with self.lock:
+            for found in discovery.pages:
+                self.new.append(found)
+                if found.origin == found.page["id"]:
+                    self.pages[found.origin] = None
+            self.databases.update(dict.fromkeys(discovery.databases))
+
+    def forget(self, item_id: str) -> None:
+        """Forget what is gone, or shown by a listing by now."""
+        with self.lock:
+            self.pages.pop(item_id, None)
+            self.databases.pop(item_id, None)
+
+    def discovered(self) -> Discovered:
+        """What the state is to remember."""
+        with self.lock:
+            return {"pages": [*self.pages], "databases": [*self.databases]}
