@@ -373,9 +373,12 @@ class NotionRetriever(SimpleRetriever):
                 yield from super().read_records(records_schema, stream_slice)
                 self.cursor.failures_in_a_row = 0
         except AirbyteTracedException as error:
-            if error.failure_type == FailureType.config_error or self.connection.refresh_failure:
-                self.cursor.note_failure(error)
-            raise
+            is_shared = error.failure_type == FailureType.config_error
+            if not is_shared and not self.connection.refresh_failure:
+                raise
+            if self.cursor.is_news(error):
+                raise
+            stream_slice.extra_fields["is_unread"] = True  # type: ignore[index,union-attr]
         finally:
             self.cursor.one_was_read()
 
@@ -1524,6 +1527,7 @@ class PartitionsCursor(ConcurrentPerPartitionCursor):
     at_the_end: Callable[[], None]
     _room: Condition
     _met: deque[Found]
+    _said: set[Optional[str]]
     _waiting = 0
     _has_all_partitions = False
     _hopeless: Optional[AirbyteTracedException] = None
@@ -1537,7 +1541,7 @@ class PartitionsCursor(ConcurrentPerPartitionCursor):
     ) -> None:
         """Turn the runtime's cursor into this one."""
         cursor.__class__ = cls
-        vars(cursor).update(at_the_end=at_the_end, _room=Condition(), _met=deque())
+        vars(cursor).update(at_the_end=at_the_end, _room=Condition(), _met=deque(), _said=set())
 
     def stream_slices(self) -> Iterable[StreamSlice]:
         """The runtime lets up to 20,000 partitions wait, 3 KB each; a few keep its workers as busy.
@@ -1557,11 +1561,19 @@ class PartitionsCursor(ConcurrentPerPartitionCursor):
                 yield stream_slice
         self._has_all_partitions = True
 
-    def note_failure(self, error: AirbyteTracedException) -> None:
-        """Note that a partition failed for what all share; after many in a row, no more are read."""
+    def is_news(self, error: AirbyteTracedException) -> bool:
+        """Note that a partition failed for what all share; after many in a row, no more are read.
+
+        Returns:
+            whether it is the first that failed so: one message for all is enough.
+        """
         self.failures_in_a_row += 1
         if self.failures_in_a_row >= self.MOST_FAILURES_IN_A_ROW:
             self._hopeless = self._hopeless or error
+        with self._room:
+            is_first = error.message not in self._said
+            self._said.add(error.message)
+        return is_first
 
     def fail_if_hopeless(self) -> None:
         """Fail as the partitions before, without a request, where there is no hope for another outcome."""
@@ -1602,11 +1614,12 @@ class PartitionsCursor(ConcurrentPerPartitionCursor):
         return state
 
     def close_partition(self, partition: Partition) -> None:
+        page: Any = partition.to_slice()
+        if page.extra_fields.get("is_unread"):
+            return  # as one that raised: the state does not move past it
         if isinstance(self._partition_router, PageRouter):
-            page = partition.to_slice()
             self._partition_router.was_walked(
-                page["page_id"],  # type: ignore[index]
-                page.extra_fields["last_edited_time"],  # type: ignore[union-attr]
+                page["page_id"], page.extra_fields["last_edited_time"]
             )
         super().close_partition(partition)
 
