@@ -46,20 +46,22 @@ class Access:
     """What a token reads.
 
     Attributes:
-        workspace: the workspace's name, or that of the person whose personal access token it is.
+        content: what it reads, in words.
+        name: the workspace's, or that of the person whose personal access token it is.
         key: eight hex digits that no other workspace has.
         skipped: the streams that the token may not read.
         notes: what to do about them, one line for each reason.
     """
 
-    workspace: str
+    content: str
+    name: str
     key: str
     skipped: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
 
     def database(self) -> Path:
         """The workspace's database file in the current folder, which keeps its name if the workspace is renamed."""
-        name = re.sub(r"\W+", "_", self.workspace.lower())[:40].strip("_")
+        name = re.sub(r"\W+", "_", self.name.lower())[:40].strip("_")
         return next(
             Path().glob(f"*_{self.key}.duckdb"), Path(f"{name or 'notion'}_{self.key}.duckdb")
         )
@@ -86,11 +88,11 @@ def _named(user: dict[str, Any], token: str) -> Access:
     """Name the workspace. A personal access token is a person's, and Notion does not say in which workspace."""
     bot = user.get("bot") or {}
     if bot.get("workspace_id"):
-        return Access(
-            bot.get("workspace_name") or "notion", bot["workspace_id"].replace("-", "")[:8]
-        )
+        name = bot.get("workspace_name") or "Notion"
+        return Access(name, name, bot["workspace_id"].replace("-", "")[:8])
+    name = user.get("name") or "Notion"
     key = blake2b(token.encode(), digest_size=4, salt=b"source-notion").hexdigest()
-    return Access(user.get("name") or "notion", key)
+    return Access(f"what {name} can see", name, key)
 
 
 def _look_for_users(notion: _Notion, access: Access, is_person: bool) -> None:

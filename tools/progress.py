@@ -178,7 +178,7 @@ class Report:
             line += f", rate limit: {self._waits_until - now:.0f} s to wait"
         if self.reader is None:
             return f"Looking for databases, {line}"
-        line = f"{self.records:,} records, {line}"
+        line = f"{self.records:,} records in all, {line}"
         if not self._latest:
             return line
         of_latest = f"{self.streams[self._latest].records:,} "
@@ -215,7 +215,7 @@ class LiveLine:
         self._over.set()
         self._thread.join()
         if self._is_redrawn:
-            self._write("\r" + " " * WIDTH + "\r")
+            self._write(" " * WIDTH + "\r")
 
     def _run(self) -> None:
         began = shown = time.monotonic()
@@ -224,7 +224,9 @@ class LiveLine:
             now = time.monotonic()
             line = f"{now - began:4.0f} s  {self._report.line()}"[:WIDTH]
             if self._is_redrawn:
-                self._write("\r" + line.ljust(WIDTH))
+                self._write(
+                    line.ljust(WIDTH) + "\r"
+                )  # the ^C of a terminal goes where it is drawn again
             elif now >= shown + SECONDS_BETWEEN_LINES:
                 shown = now
                 self._write(line + "\n")

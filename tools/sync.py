@@ -39,7 +39,7 @@ def main() -> None:
         with contextlib.nullcontext() if token else _sample_workspace():
             access = access_of(token or SAMPLE_TOKEN)
             if not token:
-                access.workspace = "the sample workspace"
+                access.content = "the sample workspace"
             database = access.database() if token else SAMPLE_DATABASE
             code = _sync(token or SAMPLE_TOKEN, access, database)
     except KeyboardInterrupt:
@@ -65,7 +65,7 @@ def _sample_workspace() -> Iterator[None]:
 
 def _sync(token: str, access: Access, database: Path) -> int:
     """Sync and show what came; gives the exit code."""
-    _say(f"Reading {access.workspace} into {database}: {_what_is_read(database)}.")
+    _say(f"Reading {access.content} into {database}: {_what_is_read(database)}.")
     for note in access.notes:
         _say(note)
     started = time.monotonic()
@@ -94,7 +94,7 @@ def _sync(token: str, access: Access, database: Path) -> int:
 
 def _what_is_read(database: Path) -> str:
     if not database.exists():
-        return "everything, in a first sync"
+        return "a first sync"
     try:
         with duckdb.connect(str(database)) as connection:
             tables = connection.execute("SHOW TABLES").fetchall()
@@ -102,7 +102,7 @@ def _what_is_read(database: Path) -> str:
         raise SystemExit(
             f"{database} cannot be opened. Close it if another program has it open, and run again.\n{error}"
         ) from None
-    return "what changed since the last sync" if tables else "everything, in a first sync"
+    return "an incremental sync" if tables else "a first sync"
 
 
 def _stop(report: Report) -> None:
