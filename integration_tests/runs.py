@@ -4,6 +4,7 @@ import fcntl
 import os
 import pty
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -98,6 +99,9 @@ class Program:
 
     def press_ctrl_c(self) -> None:
         os.write(self._output, b"\x03")
+
+    def interrupt(self) -> None:
+        self._process.send_signal(signal.SIGINT)
 
     def end(self) -> "Program":
         """Wait for its end."""

@@ -126,7 +126,7 @@ def test_in_a_pipe_progress_is_a_plain_line(failure: Failure) -> None:
     lines = [line for line in failure.first.printed.splitlines() if "requests/min" in line]
 
     assert lines
-    assert all(re.fullmatch(r" *\d+0 s  [^\r]+, \d+ requests/min", line) for line in lines)
+    assert all(re.fullmatch(r" *\d+ s  [^\r]+, \d+ requests/min", line) for line in lines)
     assert all(len(line) <= 79 for line in lines)
 
 
