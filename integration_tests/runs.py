@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import re
 import shutil
 import signal
 import struct
@@ -93,9 +94,10 @@ class Program:
                 return
 
     def wait_for(self, text: str) -> None:
-        """Wait until it has printed a text."""
+        """Wait until it has printed what a regular expression describes."""
         with self._news:
-            assert self._news.wait_for(lambda: text in self.printed, timeout=300), self.printed
+            is_there = self._news.wait_for(lambda: re.search(text, self.printed), timeout=300)
+        assert is_there, self.printed
 
     def press_ctrl_c(self) -> None:
         os.write(self._output, b"\x03")

@@ -174,7 +174,7 @@ def interruption(tmp_path_factory: pytest.TempPathFactory) -> Interruption:
         api.answer(on("GET", "/v1/blocks/.*/children", hold))
         first = Program(["make", "run"], folder, environment(api), on_terminal=True).start()
         assert asked.wait(timeout=300), first.printed
-        first.wait_for("records in all")
+        first.wait_for("[1-9][0-9]* records in all")
         shown = int(re.findall(r"(\d+) records in all", first.printed)[-1])
         first.press_ctrl_c()
         first.end()
@@ -296,6 +296,26 @@ def test_a_token_with_a_character_that_no_token_has_goes_nowhere(
 
     assert done.text() == "NOTION_TOKEN contains a character that no token has. Copy it again."
     assert (done.code, len(empty.requests)) == (1, 0)
+
+
+def test_a_start_date_in_another_form_is_said_before_anything_is_asked(
+    empty: StandIn, tmp_path: Path
+) -> None:
+    done = run(SYNC, tmp_path, **environment(empty), NOTION_START_DATE="2026-01-01")
+
+    assert done.text() == "Give NOTION_START_DATE in the form 2026-01-01T00:00:00.000Z."
+    assert (done.code, len(empty.requests)) == (1, 0)
+
+
+def test_a_database_that_cannot_be_opened_is_said_before_the_sync(tmp_path: Path) -> None:
+    workspace = SmallWorkspace()
+    (tmp_path / f"small_workspace_{workspace.id[:8]}.duckdb").write_text("no database")
+    with StandIn(workspace, token=TOKEN) as api:
+        done = run(SYNC, tmp_path, **environment(api))
+
+    assert "cannot be opened. Close it if another program has it open" in done.text()
+    assert "Traceback" not in done.printed
+    assert done.code == 1
 
 
 def test_if_nothing_is_shared_it_says_how_to_share(empty: StandIn, tmp_path: Path) -> None:

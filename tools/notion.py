@@ -61,10 +61,9 @@ class Access:
 
     def database(self) -> Path:
         """The workspace's database file in the current folder, which keeps its name if the workspace is renamed."""
-        name = re.sub(r"\W+", "_", self.name.lower())[:40].strip("_")
-        return next(
-            Path().glob(f"*_{self.key}.duckdb"), Path(f"{name or 'notion'}_{self.key}.duckdb")
-        )
+        name = re.sub(r"\W+", "_", self.name.lower())[:40].strip("_") or "notion"
+        file = Path(f"{name}_{self.key}.duckdb")
+        return file if file.exists() else next(Path().glob(f"*_{self.key}.duckdb"), file)
 
 
 def access_of(token: str) -> Access:
@@ -75,9 +74,12 @@ def access_of(token: str) -> Access:
     me = notion.ask("GET", "users/me", SECONDS_TO_REACH_NOTION)
     if me.status_code == 401:
         raise SystemExit(WRONG_TOKEN)
-    if me.status_code != 200:
-        raise SystemExit(f"Notion answers with an error, {_reason(me)}. Try again later.")
-    user = me.json()
+    user = _body(me)
+    if me.status_code != 200 or user.get("object") != "user":
+        reason = user.get("message", "no reason given")
+        raise SystemExit(
+            f"Notion answers with an error ({me.status_code}: {reason}). Try again later."
+        )
     access = _named(user, token)
     _look_for_users(notion, access, is_person=user.get("type") == "person")
     _look_for_comments(notion, access)
@@ -106,12 +108,14 @@ def _look_for_comments(notion: _Notion, access: Access) -> None:
     found = notion.ask("POST", "search", json={"page_size": 1})
     if found.status_code == 403:
         raise SystemExit(NO_CONTENT)
-    if found.status_code != 200:
-        return
-    if not found.json()["results"]:
+    results = _body(found).get("results")
+    if results == []:
         raise SystemExit(NOTHING_SHARED)
-    item = found.json()["results"][0]
-    block_id = item["id"] if item["object"] == "page" else item["parent"]["database_id"]
+    item = results[0] if results else {}
+    is_page = item.get("object") == "page"
+    block_id = item["id"] if is_page else (item.get("parent") or {}).get("database_id")
+    if not block_id:  # an error, perhaps of a moment: the sync will see
+        return
     if notion.ask("GET", f"comments?page_size=1&block_id={block_id}").status_code == 403:
         access.skipped |= {"comments", "block_comments"}
         access.notes.append(WITHOUT_COMMENTS)
@@ -120,7 +124,13 @@ def _look_for_comments(notion: _Notion, access: Access) -> None:
 class _Notion:
     def __init__(self, token: str) -> None:
         version = re.search('api_version: "(.+)"', MANIFEST.read_text(encoding="utf-8"))
-        self._headers = {"Authorization": f"Bearer {token}", "Notion-Version": version[1]}  # type: ignore[index]
+        self._version = version[1] if version else ""
+        self._token = token
+
+    def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Sign a request. A header that is given with it would lose against a `.netrc` file."""
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
 
     def ask(
         self,
@@ -135,7 +145,8 @@ class _Notion:
             return requests.request(
                 method,
                 f"https://api.notion.com/v1/{path}",
-                headers=self._headers,
+                headers={"Notion-Version": self._version},
+                auth=self._sign,
                 json=json,
                 timeout=seconds,
                 allow_redirects=False,
@@ -174,8 +185,10 @@ def _seconds(advice: Optional[str]) -> float:
         return SECONDS_WITHOUT_ADVICE
 
 
-def _reason(answer: requests.Response) -> str:
+def _body(answer: requests.Response) -> dict[str, Any]:
+    """The object that Notion answers; an empty one if the answer is none."""
     try:
-        return f"{answer.status_code}: {answer.json()['message']}".rstrip(".")
-    except (ValueError, KeyError, TypeError):
-        return str(answer.status_code)
+        body = answer.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}

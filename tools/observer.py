@@ -80,7 +80,7 @@ def main(arguments: list[str]) -> int:
             for line in connector.stdout or ():
                 if observer.passes(line):
                     sys.stdout.buffer.write(line)
-            sys.stdout.flush()
+                    sys.stdout.buffer.flush()
         except BrokenPipeError:  # nobody listens any more
             connector.kill()
         code = connector.wait()

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
+from shutil import get_terminal_size
 from threading import Event, Thread
 from types import TracebackType
 from typing import Any, Optional, TextIO
@@ -145,11 +146,10 @@ class Report:
             if stream.status != "COMPLETE" and name not in explained
         ]
         if incomplete and not self.is_stopped and "" not in explained:
-            reason = (
-                f"The connector ended with exit code {self._exit_code} before it was complete."
-                if self._exit_code
-                else "The connector calls it incomplete. Its warnings say why."
-            )
+            reason = "The connector calls it incomplete. Its warnings say why."
+            if self._exit_code:
+                how = f"signal {-self._exit_code}" if self._exit_code < 0 else self._exit_code
+                reason = f"The connector ended before it was complete (exit code: {how})."
             self.reasons[reason] = incomplete
 
     @property
@@ -200,6 +200,7 @@ class LiveLine:
         self._report = report
         self._screen = screen
         self._is_redrawn = screen.isatty()
+        self._width = min(WIDTH, get_terminal_size().columns - 1) if self._is_redrawn else WIDTH
         self._over = Event()
         self._thread = Thread(target=self._run, daemon=True)
 
@@ -215,17 +216,17 @@ class LiveLine:
         self._over.set()
         self._thread.join()
         if self._is_redrawn:
-            self._write(" " * WIDTH + "\r")
+            self._write(" " * self._width + "\r")
 
     def _run(self) -> None:
         began = shown = time.monotonic()
         while not self._over.wait(SECONDS_BETWEEN_LOOKS):
             self._report.update()
             now = time.monotonic()
-            line = f"{now - began:4.0f} s  {self._report.line()}"[:WIDTH]
+            line = f"{now - began:4.0f} s  {self._report.line()}"[: self._width]
             if self._is_redrawn:
                 self._write(
-                    line.ljust(WIDTH) + "\r"
+                    line.ljust(self._width) + "\r"
                 )  # the ^C of a terminal goes where it is drawn again
             elif now >= shown + SECONDS_BETWEEN_LINES:
                 shown = now

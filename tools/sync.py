@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from textwrap import fill
@@ -35,6 +36,7 @@ STOPPED = 130  # the exit code of a program that Ctrl-C has ended
 def main() -> None:
     """Sync, then show what there is now and one query to try."""
     token = os.environ.get("NOTION_TOKEN", "").strip()
+    _start_date()  # before anything is asked
     try:
         with contextlib.nullcontext() if token else _sample_workspace():
             access = access_of(token or SAMPLE_TOKEN)
@@ -46,6 +48,15 @@ def main() -> None:
         _say("Stopped before anything was read.")
         code = STOPPED
     sys.exit(code)
+
+
+def _start_date() -> str:
+    start_date = os.environ.get("NOTION_START_DATE", "2020-01-01T00:00:00.000Z")
+    try:
+        datetime.strptime(start_date, "%Y-%m-%dT%H:%M:%S.%fZ")
+    except ValueError:
+        raise SystemExit("Give NOTION_START_DATE in the form 2026-01-01T00:00:00.000Z.") from None
+    return start_date
 
 
 def _say(text: str) -> None:
@@ -78,9 +89,14 @@ def _sync(token: str, access: Access, database: Path) -> int:
                 streams = _read(token, access, database, folder)
         except Exception as error:  # PyAirbyte's classes of errors are about to change their names
             failure = f"{error}".partition("\n")[0] or type(error).__name__
+        except KeyboardInterrupt:
+            if not report.is_stopped:
+                raise
+            _say("Stopped while writing. What was not written arrives with the next run.")
+            return STOPPED
         signal.signal(signal.SIGINT, signal.default_int_handler)
         report.finish(streams)
-    if report.is_stopped:
+    if report.is_stopped and not failure:
         _say(f"Stopped. What had arrived is in {database.absolute()}. Run again to read the rest.")
         return STOPPED
     if failure:
@@ -135,7 +151,7 @@ def _read(token: str, access: Access, database: Path, folder: str) -> list[str]:
         "source-notion",
         config={
             "credentials": {"auth_type": "token", "token": token},
-            "start_date": os.environ.get("NOTION_START_DATE", "2020-01-01T00:00:00.000Z"),
+            "start_date": _start_date(),
         },
         local_executable=launcher,
     )
