@@ -204,7 +204,7 @@ def test_a_run_on_a_terminal_fits_a_screen_of_80_columns(session: Session) -> No
 
 
 def test_the_live_line_says_how_long_the_rate_limit_makes_it_wait(session: Session) -> None:
-    waits = re.findall(r"rate limit: (\d+) s to wait", session.first.printed)
+    waits = re.findall(r"rate limit: wait (\d+) s", session.first.printed)
     assert waits
     assert set(map(int, waits)) <= {0, 1, 2, 3}
 

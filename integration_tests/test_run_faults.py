@@ -174,8 +174,8 @@ def interruption(tmp_path_factory: pytest.TempPathFactory) -> Interruption:
         api.answer(on("GET", "/v1/blocks/.*/children", hold))
         first = Program(["make", "run"], folder, environment(api), on_terminal=True).start()
         assert asked.wait(timeout=300), first.printed
-        first.wait_for("[1-9][0-9]* records in all")
-        shown = int(re.findall(r"(\d+) records in all", first.printed)[-1])
+        first.wait_for("[1-9][0-9]* records, ")
+        shown = int(re.findall(r"(\d+) records, ", first.printed)[-1])
         first.press_ctrl_c()
         first.end()
         over.set()

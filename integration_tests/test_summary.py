@@ -88,3 +88,16 @@ def test_a_reason_that_streams_share_is_said_once_and_one_that_sums_up_not_at_al
     assert text.count("The token is revoked.") == 1
     assert "did not sync successfully" not in text
     assert report.failed == set(NAMES[:5])
+
+
+def test_the_live_line_fits_whatever_the_stream_is_called(tmp_path: Path) -> None:
+    waits = {
+        "log": {"level": "INFO", "message": "Still waiting for Notion's rate limit, 600 seconds."}
+    }
+    for number, name in enumerate([*NAMES, "blocks"]):
+        report = report_of(
+            tmp_path, {"reads": 1}, {"records": {name: 9_876, "pages": 10**number % 10**7}}, waits
+        )
+        line = report.line()
+        assert len(line) <= 79 - len("1234 s  ")
+        assert line.endswith("records, 0 requests/min, rate limit: wait 600 s")

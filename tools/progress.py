@@ -175,22 +175,23 @@ class Report:
             self._responses.popleft()
         line = f"{len(self._responses)} requests/min"
         if self._waits_until > now:
-            line += f", rate limit: {self._waits_until - now:.0f} s to wait"
+            line += f", rate limit: wait {self._waits_until - now:.0f} s"
         if self.reader is None:
             return f"Looking for databases, {line}"
-        line = f"{self.records:,} records in all, {line}"
+        line = f"{self.records:,} records, {line}"
         if not self._latest:
             return line
-        of_latest = f"{self.streams[self._latest].records:,} "
-        room = WIDTH - len(of_latest) - len(line) - len(", ") - LONGEST_TIME
-        return f"{of_latest}{shortened(self._latest, max(room, 15))}, {line}"
+        of_latest = f" {self.streams[self._latest].records:,} of "
+        room = WIDTH - LONGEST_TIME - len(of_latest) - len(line)
+        return shortened(self._latest, room) + of_latest + line if room > 1 else line
 
 
 def shortened(name: str, width: int) -> str:
-    """A name of at most so many characters: its middle is left out, for the end tells tables apart."""
+    """A name of at most so many characters. If there is room, its end stays, which tells tables apart."""
     if len(name) <= width:
         return name
-    return name[: width - 14] + "…" + name[-13:]
+    end = 13 if width >= 20 else 0
+    return name[: width - 1 - end] + "…" + name[len(name) - end :]
 
 
 class LiveLine:
