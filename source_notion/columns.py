@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Optional
 
-from source_notion.objects import title_of
+from source_notion.objects import plain_text
 
 
 @dataclass(frozen=True)
@@ -294,7 +294,7 @@ def _folded(name: str) -> str:
 
 def stream_name_of(data_source: Mapping[str, Any]) -> str:
     """The stream of a data source: its title to read, and its id to tell it from others."""
-    slug = re.sub("_+", "_", _folded(title_of(data_source) or "")).strip("_") or "untitled"
+    slug = re.sub("_+", "_", _folded(plain_text(data_source.get("title")))).strip("_") or "untitled"
     if slug[0].isdigit():
         slug = "t_" + slug
     return f"{slug[:40].rstrip('_')}_{data_source['id'].replace('-', '')[-12:]}"

@@ -21,9 +21,7 @@ from airbyte_cdk.models import (
     Type,
 )
 from airbyte_cdk.sources.declarative.models.declarative_component_schema import Spec
-from airbyte_cdk.sources.declarative.parsers.model_to_component_factory import (
-    ModelToComponentFactory,
-)
+from airbyte_cdk.sources.declarative.parsers.model_to_component_factory import ModelToComponentFactory
 from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
 from airbyte_cdk.utils.yaml_loader import safe_load_yaml
 
@@ -43,36 +41,46 @@ class SourceNotion(YamlDeclarativeSource):
         """Read the catalog. The runtime marks a stream that it does not find as incomplete, without a word."""
         started = set()
         for message in super().read(logger, config, catalog, state):
-            status = message.trace and message.trace.stream_status
+            status = message.trace.stream_status if message.trace else None
+            name = status.stream_descriptor.name if status else ""
             if status and status.status == AirbyteStreamStatus.STARTED:
-                started.add(status.stream_descriptor.name)
-            elif status and status.stream_descriptor.name not in started:
+                started.add(name)
+            elif status and name not in started:
                 logger.warning(
-                    f"Stream {status.stream_descriptor.name} is not read: its database was deleted, has "
-                    "another title, is no longer shared with this connection, or is not chosen in the "
-                    "source's settings. Refresh the source's schema."
+                    f"Stream {name} is not read: its database was deleted, has another title, is no longer shared "
+                    "with this connection, or is not chosen in the source's settings. Refresh the source's schema."
                 )
             yield message
 
 
 def source_notion(arguments: list[str]) -> SourceNotion:
-    """The connector that the command line asks for.
-
-    Args:
-        arguments: the command line without the program's name, as Airbyte's protocol has it.
-    """
-    catalog = _read(AirbyteEntrypoint.extract_catalog(arguments))
-    state = AirbyteEntrypoint.extract_state(arguments)
+    """The connector that the command line asks for; its arguments are those of Airbyte's protocol."""
+    options = AirbyteEntrypoint.parse_args(arguments)
+    state: Any = getattr(options, "state", None)
+    catalog = getattr(options, "catalog", None)
     return SourceNotion(
         path_to_yaml=str(MANIFEST),
-        catalog=ConfiguredAirbyteCatalogSerializer.load(catalog) if catalog else None,
-        config=_read(AirbyteEntrypoint.extract_config(arguments)),
-        state=YamlDeclarativeSource.read_state(state) if state else None,
+        config=_read("configuration", options.config, lambda content: {**content}),
+        catalog=_read("catalog", catalog, ConfiguredAirbyteCatalogSerializer.load),
+        state=_read("state", state, lambda _: YamlDeclarativeSource.read_state(state)),
     )
 
 
-def _read(path: Optional[str]) -> Any:
-    return json.loads(Path(path).read_text(encoding="utf-8")) if path else None
+def _read(kind: str, path: Optional[str], load: Callable[[Any], Any]) -> Any:
+    """A file of the command line; ends the program with a message if it is missing or malformed."""
+    if not path:
+        return None
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SystemExit(f"The {kind} {path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise SystemExit(f"The {kind} {path} is not JSON: {error}.") from None
+    try:
+        return load(content)
+    except Exception as error:  # of which class is the runtime's choice
+        reason = " ".join(str(error).split())
+        raise SystemExit(f"{path} is not a {kind} of Airbyte's protocol: {reason}") from None
 
 
 def specification() -> AirbyteMessage:
@@ -88,26 +96,25 @@ def parse_one_at_a_time() -> None:
     There, threads that parse at the same moment may disturb each other, which would end a stream:
     https://github.com/python/cpython/issues/106905
     """
-    if (3, 11) <= sys.version_info < (3, 11, 8):
-        ast.literal_eval = _with_lock(ast.literal_eval)
+    parse, lock = ast.literal_eval, Lock()
 
-
-def _with_lock(function: Callable[..., Any]) -> Callable[..., Any]:
-    lock = Lock()
-
-    @wraps(function)
+    @wraps(parse)
     def locked(*args: Any) -> Any:
         with lock:
-            return function(*args)
+            return parse(*args)
 
-    return locked
+    if (3, 11) <= sys.version_info < (3, 11, 8):
+        ast.literal_eval = locked
 
 
 def run() -> None:
     """Run one command of the protocol."""
     parse_one_at_a_time()
     arguments = sys.argv[1:]
-    if AirbyteEntrypoint.parse_args(arguments).command == "spec":
+    command = AirbyteEntrypoint.parse_args(arguments).command
+    if not command:
+        raise SystemExit("Give a command: source-notion spec, check, discover or read.")
+    if command == "spec":
         print(AirbyteEntrypoint.airbyte_message_to_string(specification()))
         return
     try:

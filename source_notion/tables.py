@@ -11,11 +11,12 @@ from typing import Any, ClassVar, Optional
 from airbyte_cdk.sources.declarative.retrievers.retriever import Retriever
 from airbyte_cdk.sources.declarative.schema import SchemaLoader
 from airbyte_cdk.sources.types import Record, StreamSlice
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_notion.columns import MALFORMED, columns_of, row_of, stream_name_of, table_schema_of
 from source_notion.components import SearchRetriever
 from source_notion.lookup import Lookup
-from source_notion.objects import config_error, id_in, parent_of
+from source_notion.objects import config_error, id_in, parent_of, transient_error
 from source_notion.retriever import Listing, NotionRetriever, RecordsOfResponse, with_extra
 
 LOGGER = logging.getLogger("airbyte")
@@ -26,7 +27,8 @@ class TableFinder(Retriever):
     """Finds the data sources that become tables; one record tells all that a table's stream needs.
 
     The shape is `{"name": of the stream, "table": the data source's id and properties, as JSON text}`. As text,
-    properties pass through the manifest untouched, whatever their names hold.
+    properties pass through the manifest untouched, whatever their names hold. If the data sources cannot be listed, the
+    one record is a table that fails `discover`; a read has no such stream, and goes on without tables.
 
     Attributes:
         lookup: lists the data sources.
@@ -40,6 +42,15 @@ class TableFinder(Retriever):
     def read_records(
         self, records_schema: Mapping[str, Any], stream_slice: Optional[StreamSlice] = None
     ) -> Iterator[dict[str, Any]]:
+        try:
+            yield from self._tables()
+        except AirbyteTracedException as error:
+            if self.all_must_be_found:
+                raise
+            LOGGER.warning(f"The databases could not be listed, so none is read as a table: {error.message}")
+            yield {"name": "databases_as_tables", "table": json.dumps({"failure": error.message})}
+
+    def _tables(self) -> Iterator[dict[str, Any]]:
         choice = self.config.get("databases") or {}
         takes_all = choice.get("selection", "all") == "all"
         links = choice["links"] if choice.get("selection") == "some" else []
@@ -99,7 +110,10 @@ class TableSchemaLoader(SchemaLoader):
     table: str
 
     def get_json_schema(self) -> Mapping[str, Any]:
-        return table_schema_of(columns_of(json.loads(self.table)["properties"]))
+        table = json.loads(self.table)
+        if "failure" in table:
+            raise transient_error(f"The databases could not be listed: {table['failure']}")
+        return table_schema_of(columns_of(table["properties"]))
 
 
 @dataclass

@@ -1,7 +1,6 @@
 """Every way to run the connector, for real: as a process or server that talks over sockets to the stand-in."""
 
 import json
-import os
 import re
 import shutil
 import socket
@@ -26,7 +25,7 @@ import pytest
 import requests
 import yaml
 from airbyte_cdk.cli import source_declarative_manifest
-from conftest import CONFIG, ROOT, SAMPLE, STREAMS, TOKEN, catalog_of, environment
+from conftest import CONFIG, STREAMS, TOKEN, catalog_of, environment
 from loaders import (
     STREAMS_OF_THE_MANIFEST,
     UNSAFE,
@@ -651,85 +650,3 @@ def test_pyairbyte_goes_on_where_the_other_way_stopped_and_replaces_what_changed
 
 def test_pyairbyte_reaches_nothing_outside_this_machine(warehouse: Warehouse) -> None:
     assert warehouse.strangers == []
-
-
-# ---------------------------------------------------------------------------------------- make run
-
-
-@dataclass
-class FirstRun:
-    """What `make run` makes of the sample workspace.
-
-    Attributes:
-        printed: what it printed.
-        database: the file that it wrote.
-    """
-
-    printed: str
-    database: Path
-
-
-@pytest.fixture(scope="module")
-def first_run(tmp_path_factory: pytest.TempPathFactory) -> FirstRun:
-    folder = tmp_path_factory.mktemp("run")
-    done = subprocess.run(
-        [sys.executable, "-m", "local.sync"],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "AIRBYTE_LOGGING_ROOT": str(folder)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return FirstRun(done.stdout, folder / "notion.duckdb")
-
-
-def test_make_run_brings_the_databases_of_the_sample_workspace_into_duckdb_as_tables(
-    first_run: FirstRun,
-) -> None:
-    expected = tables(Workspace.load(SAMPLE))
-
-    assert len(expected) == 8
-    assert rows(first_run.database, expected, "main") == expected
-
-
-def test_make_run_shows_what_each_stream_and_each_table_took(first_run: FirstRun) -> None:
-    shown = {
-        line.split()[0]: line.split()[1:3]
-        for line in first_run.printed.splitlines()
-        if line.split()
-    }
-
-    for table, ids in tables(Workspace.load(SAMPLE)).items():
-        assert shown[table] == [str(len(ids)), str(len(ids))]
-    assert shown["users"] == ["7", "7"]
-    assert shown["together"]
-
-
-# What the queries of the README give, in their order.
-ANSWERS: list[list[tuple[Any, ...]]] = [
-    [("Yuki Lindqvist", 8), ("Margo Sol", 7), ("Tomasz Brandt", 7), ("All hands", 1)],
-    [("Open evening", "Running", 70), ("New web shop", "Idea", 12.5)],
-    [
-        ("Doing", 7, "2026-10-02"),
-        ("Not started", 7, "2026-10-03"),
-        ("Stuck", 7, "2026-10-04"),
-    ],
-    [
-        ("Tidewrack Studio", "Products"),
-        ("Tidewrack Studio > Handbook", "House style"),
-        ("Tidewrack Studio > Handbook > Kiln safety", "Firing schedules"),
-        ("Tidewrack Studio > Products", "Lookbook"),
-    ],
-]
-
-
-def test_the_queries_of_the_readme_give_their_answers(first_run: FirstRun) -> None:
-    section = (ROOT / "README.md").read_text().split("Databases as tables\n")[1].split("\n## ")[0]
-    queries = re.findall(r"```sql\n(.+?)```", section, re.DOTALL)
-
-    with duckdb.connect(str(first_run.database)) as connection:
-        answers = [connection.execute(each).fetchall() for each in queries]
-
-    assert answers == ANSWERS
-    assert not any("json" in each.lower() for each in queries)

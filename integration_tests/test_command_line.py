@@ -1,0 +1,105 @@
+"""The command `source-notion` by itself: its files, and what it says if Notion refuses everything."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer
+from conftest import CONFIG, TOKEN, catalog_of
+from loaders import Connector, Json, program
+
+from integration_tests.runs import run
+from local.stand_in import StandIn, error, on
+from local.workspace import Workspace
+
+CATALOG = ConfiguredAirbyteCatalogSerializer.dump(catalog_of("pages"))
+MISSING = "cannot be read: No such file or directory."
+
+
+@pytest.mark.parametrize(
+    ("command", "files", "message"),
+    [
+        ("check", {"config": None}, f"The configuration config.json {MISSING}"),
+        ("check", {"config": "{"}, "The configuration config.json is not JSON: Expecting property"),
+        ("discover", {"config": []}, "config.json is not a configuration of Airbyte's protocol"),
+        ("read", {"config": CONFIG, "catalog": None}, f"The catalog catalog.json {MISSING}"),
+        ("read", {"config": CONFIG, "catalog": ""}, "The catalog catalog.json is not JSON"),
+        ("read", {"config": CONFIG, "catalog": {"streams": [{}]}}, "catalog.json is not a catalog"),
+        ("read", {"config": CONFIG, "catalog": CATALOG, "state": None}, f"The state state.json {MISSING}"),
+        ("read", {"config": CONFIG, "catalog": CATALOG, "state": [{}]}, "state.json is not a state"),
+        ("read", {"config": CONFIG, "catalog": CATALOG, "state": {"pages": {}}}, "state.json is not"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_missing_or_malformed_is_one_line(
+    tmp_path: Path, command: str, files: dict[str, object], message: str
+) -> None:
+    arguments = [program("source-notion"), command]
+    for kind, content in files.items():
+        arguments += [f"--{kind}", f"{kind}.json"]
+        if content is not None:
+            text = content if isinstance(content, str) else json.dumps(content)
+            (tmp_path / f"{kind}.json").write_text(text)
+
+    done = run(arguments, tmp_path)
+
+    assert len(done.printed.splitlines()) == 1
+    assert done.printed.startswith(message)
+    assert TOKEN not in done.printed
+    assert done.code == 1
+
+
+def test_without_a_command_it_says_which_there_are(tmp_path: Path) -> None:
+    done = run([program("source-notion")], tmp_path)
+
+    assert done.printed == "Give a command: source-notion spec, check, discover or read.\n"
+    assert done.code == 1
+
+
+@pytest.mark.parametrize(
+    ("stream", "path", "status", "reason"),
+    [
+        ("comments", "/v1/comments", 403, "switch on the capability 'Read comments'"),
+        ("blocks", "/v1/blocks/.*", 401, "Notion does not accept the access token"),
+    ],
+)
+def test_a_stream_whose_every_request_is_refused_says_so_once(
+    stream: str, path: str, status: int, reason: str
+) -> None:
+    workspace = Workspace()
+    pages = [workspace.add_page(title=str(number)) for number in range(120)]
+    for page in pages:
+        workspace.add_comment(page, "A comment")
+    code = {401: "unauthorized", 403: "restricted_resource"}[status]
+    with StandIn(workspace, token=TOKEN) as api:
+        api.answer(on("GET", path, error(status, code, "Refused.")))
+        connector = Connector([program("source-notion")], api.environment())
+        refused = connector.run("read", config=CONFIG, catalog=catalog_of("pages", stream))
+        api.reset_rules()
+        after = connector.run(
+            "read", config=CONFIG, catalog=catalog_of("pages", stream), state=refused.state()
+        )
+
+    said = Counter(
+        trace["error"]["stream_descriptor"]["name"]
+        for trace in refused.contents("trace")
+        if "error" in trace and trace["error"].get("stream_descriptor")
+    )
+    assert said == {stream: 1}
+    # And the runtime logs the failure of the stream, with its stack.
+    assert len([log for log in refused.contents("log") if reason in log["message"]]) == 1
+    errors = [trace["error"] for trace in refused.contents("trace") if "error" in trace]
+    assert len([error for error in errors if reason in error["message"]]) == 1
+    assert refused.ids()["pages"] == sorted(pages)
+    assert refused.code == 1
+    # The state has not moved past what was refused.
+    if stream == "comments":
+        assert after.ids()["comments"] == sorted(workspace.comment_ids())
+    assert statuses(refused.messages)[stream] == "INCOMPLETE"
+    assert statuses(after.messages)[stream] == "COMPLETE"
+
+
+def statuses(messages: list[Json]) -> dict[str, str]:
+    """The last status of each stream."""
+    given = [message["trace"]["stream_status"] for message in messages if "stream_status" in message.get("trace", {})]  # fmt: skip
+    return {each["stream_descriptor"]["name"]: each["status"] for each in given}

@@ -1,0 +1,154 @@
+"""The blocks of the README, run as they are, against the stand-in that runs by itself."""
+
+import json
+import re
+import shlex
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from conftest import SAMPLE
+from loaders import program, truth
+
+from integration_tests.runs import ROOT, Program, query, run
+from local.bundle import write_bundle
+from local.workspace import Workspace
+
+README = (ROOT / "README.md").read_text()
+EXPECTED = truth(Workspace.load(SAMPLE))
+
+
+def blocks(title: str, language: str) -> list[str]:
+    """The blocks of a section, in their order."""
+    section = re.split(r"\n##+ ", README.partition(f"### {title}\n")[2])[0]
+    return re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)
+
+
+@dataclass
+class Commands:
+    """The blocks of "On the command line" in one folder, with the exports of the stand-in.
+
+    Attributes:
+        folder: where they ran.
+        stand_in: the stand-in as a program, stopped in the end.
+        commands: what they printed.
+    """
+
+    folder: Path
+    stand_in: Program
+    commands: Program
+
+
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Commands:
+    folder = tmp_path_factory.mktemp("commands")
+    command = [sys.executable, "-m", "local.stand_in"]
+    stand_in = Program(command, ROOT).start()
+    stand_in.wait_for("The requests:")
+    exports = re.findall(r"^(export .*)$", stand_in.printed, re.MULTILINE)
+    path = f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"
+    script = "\n".join([*exports, path, *blocks("On the command line", "bash")])
+    done = run(["bash", "-euo", "pipefail", "-c", script], folder)
+    stand_in.interrupt()
+    return Commands(folder, stand_in.end(), done)
+
+
+def messages(text: str) -> list[dict]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_the_commands_of_the_readme_succeed_in_their_order(commands: Commands) -> None:
+    assert commands.commands.code == 0, commands.commands.printed
+    printed = messages(commands.commands.printed)
+    statuses = [each["connectionStatus"] for each in printed if "connectionStatus" in each]
+    assert statuses == [{"status": "SUCCEEDED"}]
+    (catalog,) = [
+        each["catalog"]
+        for each in messages((commands.folder / "streams.json").read_text())
+        if "catalog" in each
+    ]
+    assert "pages" in [stream["name"] for stream in catalog["streams"]]
+
+
+def test_the_first_read_of_the_readme_gives_all_pages_and_the_second_the_newest(
+    commands: Commands,
+) -> None:
+    def pages(text: str) -> list[str]:
+        return [each["record"]["data"]["id"] for each in messages(text) if "record" in each]
+
+    # A page that only another page knows takes the stream of blocks to be found.
+    hidden = Workspace.load(SAMPLE).unsearchable
+    first = pages((commands.folder / "messages.jsonl").read_text())
+    assert {*first, *hidden} >= set(EXPECTED["pages"]) >= set(first)
+    assert 0 < len(pages(commands.commands.printed)) < len(EXPECTED["pages"]) / 2
+
+
+def test_the_stand_in_prints_each_request_and_in_the_end_how_many_there_were(
+    commands: Commands,
+) -> None:
+    lines = commands.stand_in.printed.splitlines()
+    printed = Counter(
+        f"{match[1]} {match[2]}"
+        for match in map(re.compile(r"(\w+ /v1/\S+) (\d+) \d+ ms").fullmatch, lines)
+        if match
+    )
+    totals = {
+        match[2]: int(match[1])
+        for match in map(re.compile(r"# (\d+) (\w+ /v1/\S+ \d+)").fullmatch, lines)
+        if match
+    }
+
+    assert printed["POST /v1/search 200"] == totals["POST /v1/search 200"] > 0
+    assert sum(printed.values()) == sum(totals.values())
+    assert all(
+        f"export {name}=" in commands.stand_in.printed for name in ("HTTPS_PROXY", "NOTION_TOKEN")
+    )
+    assert "Traceback" not in commands.stand_in.printed
+
+
+# Each block by itself, in one process: PyAirbyte takes seconds to import.
+RUN_BLOCKS = (
+    "import sys\nfor block in sys.argv[1:]:\n    exec(compile(block, 'README.md', 'exec'), {})\n"
+)
+
+
+@pytest.fixture(scope="module")
+def python_blocks(tmp_path_factory: pytest.TempPathFactory) -> Program:
+    """The blocks of "With PyAirbyte", after `make bundle` and with the executable on the path."""
+    folder = tmp_path_factory.mktemp("pyairbyte")
+    write_bundle(folder / "dist")
+    stand_in = Program([sys.executable, "-m", "local.stand_in"], ROOT).start()
+    stand_in.wait_for("The requests:")
+    exports = dict(re.findall(r"^export (\w+)=(.*)$", stand_in.printed, re.MULTILINE))
+    offline = {
+        "AIRBYTE_OFFLINE_MODE": "1",
+        "DO_NOT_TRACK": "1",
+        "AIRBYTE_LOGGING_ROOT": str(folder),
+    }
+    path = {"PATH": f"{Path(program('source-notion')).parent}:/usr/bin:/bin"}
+    done = run(
+        [sys.executable, "-c", RUN_BLOCKS, *blocks("With PyAirbyte", "python")],
+        folder,
+        **{**exports, **offline, **path},
+    )
+    stand_in.interrupt()
+    stand_in.end()
+    return done
+
+
+@pytest.mark.parametrize("file", ["notion.duckdb", "notion_from_bundle.duckdb"])
+def test_the_python_blocks_of_the_readme_bring_the_data_where_it_says(
+    python_blocks: Program, file: str
+) -> None:
+    assert python_blocks.code == 0, python_blocks.printed
+    for stream in ("pages", "blocks"):
+        ids = query(python_blocks.folder / file, f"SELECT id FROM {stream} ORDER BY id")
+        assert ids == EXPECTED[stream]
+
+
+def test_the_extra_that_the_readme_installs_brings_pyairbyte() -> None:
+    (extra,) = re.findall(r"`pip install '\.\[(\w+)\]'` installs", README)
+    text = (ROOT / "pyproject.toml").read_text().partition(f"\n{extra} = [")[2].partition("]")[0]
+    assert {"airbyte", "duckdb"} <= set(re.findall(r'"(\w+)>=', text))

@@ -1,0 +1,242 @@
+"""`make run`, as somebody runs it first: the sample, then a workspace of their own, and so on."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from conftest import SAMPLE, STREAMS, TOKEN
+from loaders import SmallWorkspace, requests_made, tables, truth
+
+from integration_tests.runs import ROOT, Program, clone, rows, run
+from local.stand_in import StandIn, on, rate_limited, times
+from local.workspace import Workspace
+
+SCREEN = 30  # lines
+WITHOUT_USERS = "Skipped: users. Switch on 'Read user information' in the connection's settings."
+README_OF_MAKE_RUN = (ROOT / "README.md").read_text().split("### `make run`")[1].split("\n### ")[0]
+WITHOUT_COMMENTS = "Skipped: comments. Switch on 'Read comments' in the connection's settings."
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return clone(tmp_path_factory.mktemp("clone"))
+
+
+# ------------------------------------------------------------------------------------- the sample
+
+
+@pytest.fixture(scope="module")
+def sample(folder: Path) -> Program:
+    """`make run` without a token, in a pipe."""
+    done = run(["make", "run"], folder)
+    assert done.code == 0, done.printed
+    return done
+
+
+def test_make_run_brings_the_databases_of_the_sample_workspace_into_duckdb_as_tables(
+    sample: Program,
+) -> None:
+    expected = tables(Workspace.load(SAMPLE))
+
+    assert len(expected) == 8
+    assert rows(sample.folder / "sample.duckdb", expected) == expected
+
+
+def test_make_run_shows_what_each_stream_and_each_table_took(sample: Program) -> None:
+    shown = sample.table()
+
+    for table, ids in tables(Workspace.load(SAMPLE)).items():
+        assert shown[table][:2] == [str(len(ids)), str(len(ids))]
+    assert shown["users"][:2] == ["7", "7"]
+    assert shown["together"]
+
+
+def test_the_run_of_the_sample_fits_a_screen(sample: Program) -> None:
+    lines = [line for line in sample.screen() if not re.match(r" *\d+ s  ", line)]
+
+    assert len(lines) <= SCREEN
+    assert all(len(line) <= 80 for line in lines if "The data is in /" not in line)
+
+
+def test_the_last_column_counts_the_warnings_and_the_first_are_below(sample: Program) -> None:
+    log = next((sample.folder / ".airbyte-cache/logs/source-notion").glob("*.log")).read_text()
+    names = re.findall(r"Stream (\w+) (?:left out|has null)", log)
+
+    counted = {name: int(cells[-1]) for name, cells in sample.table().items() if len(cells) == 4}
+    assert names
+    assert counted == dict(Counter(names))
+    assert sample.table()["together"][-1] == str(len(names))
+    below = sample.printed.split("together")[1].splitlines()[1:3]
+    assert [line.split()[1] in names for line in below] == [True, True]
+
+
+def test_the_command_that_it_prints_gives_the_answer_that_it_shows(sample: Program) -> None:
+    _, _, tail = sample.printed.partition("To query it:\n")
+    command, _, shown = tail.partition('LIMIT 2"\n')
+
+    again = run(["sh", "-c", command + 'LIMIT 2"'], sample.folder)
+
+    assert again.printed == shown
+    assert len(again.printed.splitlines()) == 3
+    assert again.code == 0
+    assert f"The data is in {sample.folder}/sample.duckdb." in sample.printed
+
+
+# What the queries of the README give, in their order.
+ANSWERS: list[list[tuple[Any, ...]]] = [
+    [("Yuki Lindqvist", 8), ("Margo Sol", 7), ("Tomasz Brandt", 7), ("All hands", 1)],
+    [("Open evening", "Running", 70), ("New web shop", "Idea", 12.5)],
+    [
+        ("Doing", 7, "2026-10-02"),
+        ("Not started", 7, "2026-10-03"),
+        ("Stuck", 7, "2026-10-04"),
+    ],
+    [
+        ("Tidewrack Studio", "Products"),
+        ("Tidewrack Studio > Handbook", "House style"),
+        ("Tidewrack Studio > Handbook > Kiln safety", "Firing schedules"),
+        ("Tidewrack Studio > Products", "Lookbook"),
+    ],
+]
+
+
+def test_the_queries_of_the_readme_give_their_answers(sample: Program) -> None:
+    section = (ROOT / "README.md").read_text().split("Databases as tables\n")[1].split("\n## ")[0]
+    queries = re.findall(r"```sql\n(.+?)```", section, re.DOTALL)
+
+    with duckdb.connect(str(sample.folder / "sample.duckdb"), read_only=True) as connection:
+        answers = [connection.execute(each).fetchall() for each in queries]
+
+    assert answers == ANSWERS
+    assert not any("json" in each.lower() for each in queries)
+
+
+# --------------------------------------------------------------------------- a workspace after it
+
+
+@dataclass
+class Session:
+    """A workspace that is read on a terminal, without users and comments, then again in a pipe.
+
+    Attributes:
+        first: the run without both.
+        first_truth: what it should have brought.
+        first_rows: what it brought.
+        second: the run after an edit, with users, but without comments.
+        second_requests: the requests of that run.
+    """
+
+    workspace: SmallWorkspace
+    database: Path
+    first: Program
+    first_truth: dict[str, list[str]]
+    first_rows: dict[str, list[str]]
+    second: Program
+    second_requests: Counter[str]
+
+
+@pytest.fixture(scope="module")
+def session(sample: Program) -> Session:
+    workspace, folder = SmallWorkspace(), sample.folder
+    workspace.capabilities -= {"read_users", "read_comments"}
+    database = folder / f"small_workspace_{workspace.id[:8]}.duckdb"
+    read = [each for each in STREAMS if each not in ("users", "comments")]
+    read += tables(workspace)
+    with StandIn(workspace, token=TOKEN) as api:
+        api.answer(times(1, on("GET", "/v1/blocks/.*", rate_limited(3))))
+        variables = {**api.environment(), "NOTION_TOKEN": TOKEN}
+        (block,) = re.findall(r"```bash\n(.*make run\n)```", README_OF_MAKE_RUN, re.DOTALL)
+        first = run(["bash", "-ec", block], folder, on_terminal=True, **variables)
+        assert first.code == 0, first.printed
+        first_truth, first_rows = truth(workspace) | tables(workspace), rows(database, read)
+        workspace.edit()
+        bot: Any = workspace.user(workspace.bot_id)
+        bot["bot"]["workspace_name"] = "Renamed"
+        workspace.capabilities.add("read_users")
+        api.counts.clear()
+        second = run(["make", "run"], folder, **variables)
+        assert second.code == 0, second.printed
+    return Session(
+        workspace,
+        database,
+        first,
+        {each: first_truth[each] for each in read},
+        first_rows,
+        second,
+        requests_made(api),
+    )
+
+
+def test_a_workspace_after_the_sample_has_a_file_of_its_own(
+    sample: Program, session: Session
+) -> None:
+    assert session.first_rows == session.first_truth
+    assert (
+        sorted(each.name for each in sample.folder.glob("*.duckdb"))
+        == [
+            "sample.duckdb",
+            session.database.name,
+        ][:: 1 if session.database.name > "sample.duckdb" else -1]
+    )
+    expected = truth(Workspace.load(SAMPLE))["pages"]
+    assert rows(sample.folder / "sample.duckdb", ["pages"])["pages"] == expected
+
+
+def test_what_the_token_may_not_read_is_said_in_a_line_each_and_left_out(session: Session) -> None:
+    lines = session.first.screen()
+
+    assert lines.count(WITHOUT_USERS) == lines.count(WITHOUT_COMMENTS) == 1
+    assert "users" not in session.first.table()
+    assert "comments" not in session.first.table()
+    assert "failed" not in session.first.printed
+
+
+def test_a_run_on_a_terminal_fits_a_screen_of_80_columns(session: Session) -> None:
+    assert len(session.first.screen()) <= SCREEN
+    drawn = [each for each in session.first.drawn() if "The data is in /" not in each]
+    assert max(len(each) for each in drawn) <= 80
+    assert len([each for each in drawn if "requests/min" in each]) > 1
+    assert "requests/min" not in "\n".join(session.first.screen())
+
+
+def test_the_live_line_says_how_long_the_rate_limit_makes_it_wait(session: Session) -> None:
+    waits = re.findall(r"rate limit: wait (\d+) s", session.first.printed)
+    assert waits
+    assert set(map(int, waits)) <= {0, 1, 2, 3}
+
+
+def test_the_next_run_reads_what_changed_into_the_same_file_also_if_the_workspace_was_renamed(
+    session: Session,
+) -> None:
+    workspace, shown = session.workspace, session.second.table()
+    home = [placed.block["id"] for placed in workspace.blocks_of(workspace.home)]
+
+    beginning = f"Reading Renamed into {session.database.name}: an incremental sync."
+    assert session.second.text().startswith(beginning)
+    assert shown["blocks"][:2] == [str(len(home)), str(len(session.first_truth["blocks"]))]
+    assert rows(session.database, ["blocks", "users"]) == {
+        "blocks": session.first_truth["blocks"],
+        "users": truth(workspace)["users"],
+    }
+    children = session.second_requests["GET /v1/blocks/{id}/children"]
+    assert children == workspace.listings(workspace.home)
+
+
+def test_comments_that_may_not_be_read_are_said_and_left_out_while_users_arrive(
+    session: Session,
+) -> None:
+    assert session.second.printed.count(WITHOUT_COMMENTS) == 1
+    assert WITHOUT_USERS not in session.second.printed
+    assert "comments" not in session.second.table()
+    assert session.second_requests["GET /v1/comments"] == 1
+
+
+def test_no_run_prints_the_token(session: Session) -> None:
+    for printed in (session.first.printed, session.second.printed):
+        assert TOKEN not in printed
+    for file in session.database.parent.glob(".airbyte-cache/**/*.log"):
+        assert TOKEN not in file.read_text()
