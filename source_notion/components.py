@@ -19,7 +19,7 @@ from airbyte_cdk.sources.types import Record, StreamSlice
 
 from source_notion.lookup import Lookup
 from source_notion.markdown import with_block, without_marks
-from source_notion.objects import Page, earlier, text_of_block
+from source_notion.objects import earlier, text_of_block
 from source_notion.page_state import PageState
 from source_notion.pages import PageRouter
 from source_notion.retriever import Listing, NotionRetriever, RecordsOfResponse, tame, with_extra
@@ -51,9 +51,19 @@ class SearchRetriever(NotionRetriever):
         self.workspace = Workspace.of(self.config)
 
     def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
-        for record in super()._read_pages(records_generator_fn, stream_slice):
+        for record in self.search(records_generator_fn, stream_slice):
             if self.lookup is None or self.lookup.is_in_scope(record["id"]):
                 yield record
+
+    def search(self, records_of: RecordsOfResponse, stream_slice: StreamSlice) -> Iterator[Record]:
+        """The records of a listing, and then once more those at its front: what was edited meanwhile moved there."""
+        listing = Listing(self.name)
+        yield from self.read_listing(listing, records_of, stream_slice)
+        if listing.answers > 1 and not self.is_test_read:
+            front = StreamSlice(partition={}, cursor_slice={"start_time": earlier(self.gate.began)})
+            for record in self.read_listing(Listing(self.name), records_of, front):
+                if listing.is_new(record):
+                    yield record
 
     def read_listing(
         self, listing: Listing, records_of: RecordsOfResponse, stream_slice: StreamSlice
@@ -116,10 +126,11 @@ class PageListRetriever(SearchRetriever):
         self, records_of: RecordsOfResponse, since: str, new_databases: set[str], failed: Iterable[str]
     ) -> Iterator[FoundPage]:
         listed: set[str] = set()
-        for page in self.search(records_of, since):
-            listed.add(page["id"])
-            self.workspace.forget(page["id"])
-            yield FoundPage("search", page)
+        back_to = StreamSlice(partition={}, cursor_slice={"start_time": since})
+        for record in self.search(records_of, back_to):
+            listed.add(record["id"])
+            self.workspace.forget(record["id"])
+            yield FoundPage("search", record.data)  # type: ignore[arg-type]
         if not self.lookup.uses_search_only:  # type: ignore[union-attr]
             for found in self._beside_search(since, new_databases, failed, listed):
                 if found.page["id"] not in listed:
@@ -128,18 +139,6 @@ class PageListRetriever(SearchRetriever):
                     yield found
         for page_id in listed:
             self.workspace.take(page_id)
-
-    def search(self, records_of: RecordsOfResponse, since: str) -> Iterator[Page]:
-        """The pages that search lists, and once more those at its front: what was edited meanwhile moved there."""
-        listing = Listing("pages")
-        yield from self._search(listing, records_of, since)
-        if listing.answers > 1 and not self.is_test_read:
-            yield from self._search(Listing("pages"), records_of, earlier(self.gate.began))
-
-    def _search(self, listing: Listing, records_of: RecordsOfResponse, since: str) -> Iterator[Page]:
-        back_to = StreamSlice(partition={}, cursor_slice={"start_time": since})
-        for record in self.read_listing(listing, records_of, back_to):
-            yield record.data  # type: ignore[misc]
 
     def _beside_search(
         self, since: str, new_databases: set[str], failed: Iterable[str], listed: set[str]
@@ -185,7 +184,7 @@ class PagesRetriever(PageListRetriever):
     def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
         router: PageRouter = self.partition_router  # type: ignore[assignment]
         if self.is_test_read:
-            pages = self.search(records_generator_fn, stream_slice["start_time"])
+            pages = (record.data for record in self.search(records_generator_fn, stream_slice))
         else:
             pages = (found.page for found in router.due_pages())
         for page in pages:

@@ -127,3 +127,11 @@ def config_error(message: str) -> AirbyteTracedException:
 def transient_error(message: str) -> AirbyteTracedException:
     """An error that the next sync may not meet again."""
     return AirbyteTracedException(message=message, failure_type=FailureType.transient_error)
+
+
+def reason_of(error: Exception) -> str:
+    """What an error says to people, without what the runtime adds."""
+    message = getattr(error, "message", None) or str(error)
+    return str(message).removeprefix(
+        "Exhausted available request attempts. Please see logs for more details. Exception: "
+    )

@@ -74,13 +74,14 @@ class Listing:
         has_news = False
         for record in records:
             self.left_in_answer -= 1
-            if self._is_new(record):
+            if self.is_new(record):
                 has_news = True
                 yield record
         if body.get("has_more"):
             self._check_that_it_goes_on(response.request, body, has_news)
 
-    def _is_new(self, record: Record) -> bool:
+    def is_new(self, record: Record) -> bool:
+        """Whether this version of the record comes for the first time."""
         if record.get("object") == "property_item":  # its id is that of the property
             return True
         version = hash((record["id"], record.get("last_edited_time")))

@@ -11,12 +11,11 @@ from typing import Any, ClassVar, Optional
 from airbyte_cdk.sources.declarative.retrievers.retriever import Retriever
 from airbyte_cdk.sources.declarative.schema import SchemaLoader
 from airbyte_cdk.sources.types import Record, StreamSlice
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_notion.columns import MALFORMED, columns_of, row_of, stream_name_of, table_schema_of
 from source_notion.components import SearchRetriever
 from source_notion.lookup import Lookup
-from source_notion.objects import config_error, id_in, parent_of, transient_error
+from source_notion.objects import config_error, id_in, parent_of, reason_of, transient_error
 from source_notion.retriever import Listing, NotionRetriever, RecordsOfResponse, with_extra
 
 LOGGER = logging.getLogger("airbyte")
@@ -44,11 +43,12 @@ class TableFinder(Retriever):
     ) -> Iterator[dict[str, Any]]:
         try:
             yield from self._tables()
-        except AirbyteTracedException as error:
+        except Exception as error:
             if self.all_must_be_found:
                 raise
-            LOGGER.warning(f"The databases could not be listed, so none is read as a table: {error.message}")
-            yield {"name": "databases_as_tables", "table": json.dumps({"failure": error.message})}
+            failure = f"The databases could not be listed, so none is read as a table: {reason_of(error)}"
+            LOGGER.warning(failure)
+            yield {"name": "databases_as_tables", "table": json.dumps({"failure": failure})}
 
     def _tables(self) -> Iterator[dict[str, Any]]:
         choice = self.config.get("databases") or {}
@@ -112,7 +112,7 @@ class TableSchemaLoader(SchemaLoader):
     def get_json_schema(self) -> Mapping[str, Any]:
         table = json.loads(self.table)
         if "failure" in table:
-            raise transient_error(f"The databases could not be listed: {table['failure']}")
+            raise transient_error(table["failure"])
         return table_schema_of(columns_of(table["properties"]))
 
 
