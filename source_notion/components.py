@@ -57,11 +57,11 @@ class SearchRetriever(NotionRetriever):
 
     def search(self, records_of: RecordsOfResponse, stream_slice: StreamSlice) -> Iterator[Record]:
         """The records of a listing, and then once more those at its front: what was edited meanwhile moved there."""
-        listing = Listing(self.name)
+        listing = Listing(self.label)
         yield from self.read_listing(listing, records_of, stream_slice)
         if listing.answers > 1 and not self.is_test_read:
             front = StreamSlice(partition={}, cursor_slice={"start_time": earlier(self.gate.began)})
-            for record in self.read_listing(Listing(self.name), records_of, front):
+            for record in self.read_listing(Listing(self.label), records_of, front):
                 if listing.is_new(record):
                     yield record
 
@@ -81,7 +81,7 @@ class SearchRetriever(NotionRetriever):
                 return
         if listing.is_incomplete:
             LOGGER.warning(
-                f"Notion's search gave the stream {self.name} no more than its newest {listing.size} items, and says "
+                f"Notion's search gave the stream {self.label} no more than its newest {listing.size} items, and says "
                 "that there are more. They are missing until they are edited."
             )
 
@@ -103,6 +103,10 @@ class PageListRetriever(SearchRetriever):
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
         self._start_date = InterpolatedString.create(self.start_date, parameters=parameters or {})
+
+    @property
+    def label(self) -> str:
+        return "pages"
 
     def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
         since = stream_slice.cursor_slice["start_time"]
@@ -264,7 +268,7 @@ class BlockTreeRetriever(PageContentRetriever):
     def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
         def children_of(block_id: str) -> Iterator[tuple[int, Record]]:
             of_block = with_extra(stream_slice, block_id=block_id)
-            return enumerate(self.read_listing(Listing(self.name), records_generator_fn, of_block))
+            return enumerate(self.read_listing(Listing(self.label), records_generator_fn, of_block))
 
         page = stream_slice.extra_fields
         levels, path, read = [children_of(page["page_id"])], [page["page_id"]], {page["page_id"]}
@@ -376,7 +380,7 @@ class MarkdownRetriever(PageContentRetriever):
     def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
         def markdown_of(block_id: str) -> Optional[Record]:
             of_block = with_extra(stream_slice, block_id=block_id)
-            return next(self.read_listing(Listing(self.name), records_generator_fn, of_block), None)
+            return next(self.read_listing(Listing(self.label), records_generator_fn, of_block), None)
 
         page_id = stream_slice.extra_fields["page_id"]
         page = markdown_of(page_id)

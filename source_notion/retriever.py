@@ -29,7 +29,7 @@ from airbyte_cdk.sources.streams.http.exceptions import BaseBackoffException
 from airbyte_cdk.sources.types import Record, StreamSlice
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_notion.objects import config_error, transient_error
+from source_notion.objects import config_error, reason_of, transient_error
 from source_notion.rate_limit import RateLimitGate
 from source_notion.responses import body_of
 from source_notion.shared import Skipped
@@ -190,7 +190,7 @@ class NotionRetriever(SimpleRetriever):
         super().__post_init__(parameters or {})
         self.gate = RateLimitGate.of(self.config)
         self.skipped = Skipped.of(self.config)
-        self.pagination_tracker_factory = lambda: Restarts(self.name, self.max_restarts)
+        self.pagination_tracker_factory = lambda: Restarts(self.label, self.max_restarts)
         if self.smaller_pages:
             policy = PageSizeResetPolicy.AFTER_SUCCESSFUL_PAGE
             self.page_size_reduction = PageSizeReduction(**self.smaller_pages, reset_policy=policy)
@@ -198,6 +198,11 @@ class NotionRetriever(SimpleRetriever):
         self.log_formatter = lambda response: format_http_message(
             response, f"Stream '{self.name}' request", "Reads one page of records", self.name
         )
+
+    @property
+    def label(self) -> str:
+        """The stream's name, as messages give it."""
+        return self.name
 
     @property
     def is_test_read(self) -> bool:
@@ -216,7 +221,7 @@ class NotionRetriever(SimpleRetriever):
             yield record
 
     def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
-        listing = Listing(self.name)
+        listing = Listing(self.label)
         yield from self.read_listing(listing, records_generator_fn, stream_slice)
         if self.failure_when_empty and not listing.size:
             raise config_error(self.failure_when_empty)
@@ -249,7 +254,12 @@ class NotionRetriever(SimpleRetriever):
             except AirbyteTracedException as error:
                 request = getattr(error.__context__, "request", None)
                 if not (isinstance(error.__context__, BaseBackoffException) and RateLimitGate.has_refused(request)):
-                    raise
+                    # Without the name of this retriever: the error is that of the stream that reads.
+                    raise AirbyteTracedException(
+                        message=reason_of(error),
+                        internal_message=error.internal_message,
+                        failure_type=error.failure_type,
+                    ) from error
         if response is not None and not response.ok:  # the error handler ignores it
             self.skip_ignored(stream_slice, response)
         return response
