@@ -6,15 +6,13 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from source_notion.objects import plain_text
 
 
-@dataclass(frozen=True)
-class ColumnType:
+class ColumnType(NamedTuple):
     """One of the columns that a type of property gives.
 
     Attributes:
@@ -24,104 +22,82 @@ class ColumnType:
     """
 
     schema: Mapping[str, Any]
-    read: Callable[[Any], Any]
+    read: Callable[[Any], Any] = lambda value: value
     suffix: str = ""
 
     def value_of(self, value: Any) -> Any:
-        """The column's value; raises one of `MALFORMED` where it would not fit the column."""
+        """The column's value; raises one of `MALFORMED` if it would not fit the column."""
         read = None if value is None else self.read(value)
         if not _fits(read, self.schema):
             raise ValueError("The value is not of the column's type.")
         return read
 
 
-@dataclass(frozen=True)
-class Column:
-    """A column of one table.
-
-    Attributes:
-        name: its name in the table.
-        type: one of the columns that the type of its property gives.
-        property: the property, as the schema of its data source has it.
-    """
+class Column(NamedTuple):
+    """A column of one table: its name, its type, and the property as the schema of the data source has it."""
 
     name: str
     type: ColumnType
     property: Mapping[str, Any]
 
 
-# What reading a value raises where it has not the shape that its type promises.
+# What reading a value raises if it has not the shape that its type promises.
 MALFORMED = (AttributeError, LookupError, TypeError, ValueError)
 
 TEXT = {"type": ["null", "string"]}
 TEXTS = {"type": ["null", "array"], "items": TEXT}
 NUMBER = {"type": ["null", "number"]}
+INTEGER = {"type": ["null", "integer"]}
 BOOLEAN = {"type": ["null", "boolean"]}
 TIME = {"type": ["null", "string"], "format": "date-time"}
-# Whether a date has a time differs from row to row, and only text keeps both: as a `date-time`, each
-# `2026-01-05` would become null or midnight. Destinations go by the type and leave the `anyOf` alone.
+# Whether a date has a time differs from row to row, and only text keeps both: as a `date-time`, each `2026-01-05` would
+# become null or midnight. Destinations go by the type and leave the `anyOf` alone.
 DATE_OR_TIME = {"type": ["null", "string"], "anyOf": [{"format": "date"}, {"format": "date-time"}]}
 
-_PYTHON_TYPES: Mapping[str, tuple[type, ...]] = {
-    "string": (str,),
-    "number": (int, float),
-    "integer": (int,),
-    "boolean": (bool,),
-    "array": (list,),
-}
-_DATE_AND_TIME = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}(:[0-9]{2}){2}(\.[0-9]+)?(Z|[+-][01][0-9]:[0-5][0-9])?)?"
-)
+_PYTHON_TYPES = {"string": (str,), "number": (int, float), "integer": (int,), "boolean": (bool,), "array": (list,)}
+_DATE_AND_TIME = r"\d{4}-\d\d-\d\d(T\d\d(:\d\d){2}(\.\d+)?(Z|[+-][01]\d:[0-5]\d)?)?"
 
 
 def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
-    if value is None:
-        return True
     kind = schema["type"] if isinstance(schema["type"], str) else schema["type"][1]
-    return type(value) in _PYTHON_TYPES[kind] and (
-        kind != "array" or all(_fits(item, schema["items"]) for item in value)
+    return value is None or (
+        type(value) in _PYTHON_TYPES[kind] and (kind != "array" or all(_fits(each, schema["items"]) for each in value))
     )
-
-
-def _as_it_is(value: Any) -> Any:
-    return value
 
 
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
-def _plain_text(rich_text: list[Any]) -> str:
-    return "".join(item["plain_text"] for item in rich_text)
+def _rich_text(items: list[Any]) -> str:
+    return "".join(item["plain_text"] for item in items)
 
 
-def _date_or_time(value: str) -> str:
-    if not _DATE_AND_TIME.fullmatch(value):
-        raise ValueError("This is no date.")
-    datetime.fromisoformat(value[:19])
+def _date_or_time(value: Optional[str]) -> Optional[str]:
+    if value is not None:
+        if not re.fullmatch(_DATE_AND_TIME, value, re.ASCII):
+            raise ValueError("This is no date.")
+        datetime.fromisoformat(value[:19])
     return value
 
 
-def _time(value: str) -> str:
+def _time(value: str) -> Optional[str]:
     if "T" not in value:
         raise ValueError("This is a date without a time.")
     return _date_or_time(value)
 
 
-def _side(date: Optional[Mapping[str, Any]], side: str) -> Optional[str]:
-    return None if date is None or date[side] is None else _date_or_time(date[side])
-
-
 def _dates(date_in: Callable[[Any], Any], first_suffix: str = "") -> tuple[ColumnType, ...]:
     """Two columns for the start and the end of the date that is somewhere in a value."""
-    return (
-        ColumnType(DATE_OR_TIME, lambda value: _side(date_in(value), "start"), first_suffix),
-        ColumnType(DATE_OR_TIME, lambda value: _side(date_in(value), "end"), "_end"),
-    )
+
+    def side(name: str) -> Callable[[Any], Any]:
+        return lambda value: None if date_in(value) is None else _date_or_time(date_in(value)[name])
+
+    return ColumnType(DATE_OR_TIME, side("start"), first_suffix), ColumnType(DATE_OR_TIME, side("end"), "_end")
 
 
 def _who(user: Mapping[str, Any]) -> str:
-    """The name of a user or a group; the id where Notion does not say the name."""
+    """The name of a user or a group; the id if Notion does not say the name."""
     return user.get("name") or user["id"]
 
 
@@ -133,15 +109,12 @@ def _picture(icon: Mapping[str, Any]) -> Any:
 
 def _unique_id(value: Mapping[str, Any]) -> Optional[str]:
     prefix, number = value.get("prefix"), value["number"]
-    if number is None:
-        return None
-    return f"{prefix}-{number:d}" if prefix else f"{number:d}"
+    return None if number is None else f"{prefix}-{number:d}" if prefix else f"{number:d}"
 
 
 def _texts(value: Mapping[str, Any]) -> list[Optional[str]]:
     """What a formula or a rollup holds, as the texts of its elements."""
-    kind = value["type"]
-    held = value[kind]
+    kind, held = value["type"], value[value["type"]]
     if kind in ("unsupported", "incomplete"):
         raise ValueError("Notion did not compute it.")
     if kind == "array":
@@ -152,10 +125,8 @@ def _texts(value: Mapping[str, Any]) -> list[Optional[str]]:
         return ["/".join(side for side in (held["start"], held["end"]) if side) or None]
     if kind in PROPERTY_TYPES:
         held = PROPERTY_TYPES[kind][0].read(held)
-    return [
-        item if item is None or isinstance(item, str) else _json(item).removesuffix(".0")
-        for item in (held if isinstance(held, list) else [held])
-    ]
+    items = held if isinstance(held, list) else [held]
+    return [item if item is None or isinstance(item, str) else _json(item).removesuffix(".0") for item in items]
 
 
 def _text(value: Mapping[str, Any]) -> Optional[str]:
@@ -163,44 +134,28 @@ def _text(value: Mapping[str, Any]) -> Optional[str]:
     return ", ".join(texts) if texts else None
 
 
-_RICH_TEXT = (ColumnType(TEXT, _plain_text),)
-_STRING = (ColumnType(TEXT, _as_it_is),)
-_OPTION = (ColumnType(TEXT, lambda option: option["name"]),)
-_TIME = (ColumnType(TIME, _time),)
-_USER = (ColumnType(TEXT, _who), ColumnType(TEXT, lambda user: user["id"], "_id"))
-_COMPUTED = (ColumnType(TEXT, _text),)
-_NUMERIC_ROLLUP = (ColumnType(NUMBER, lambda rollup: rollup["number"]),)
-_NUMERIC_FUNCTIONS = (
-    *("count", "count_values", "count_per_group", "unique", "empty", "not_empty"),
-    *("checked", "unchecked", "percent_checked", "percent_unchecked"),
-    *("percent_empty", "percent_not_empty", "percent_per_group"),
-    *("sum", "average", "median", "min", "max", "range"),
-)
+_OF_ANY_TYPE = (ColumnType(TEXT, _json),)
 _DATE_ROLLUP = _dates(lambda rollup: rollup["date"])
 _LIST_ROLLUP = (ColumnType(TEXTS, _texts),)
-_OF_ANY_TYPE = (ColumnType(TEXT, _json),)
+_NUMERIC_FUNCTIONS = (
+    "count count_values count_per_group unique empty not_empty checked unchecked percent_checked percent_unchecked "
+    "percent_empty percent_not_empty percent_per_group sum average median min max range"
+)
 
 # https://developers.notion.com/reference/property-object
 PROPERTY_TYPES: Mapping[str, tuple[ColumnType, ...]] = {
-    "title": _RICH_TEXT,
-    "rich_text": _RICH_TEXT,
-    "url": _STRING,
-    "email": _STRING,
-    "phone_number": _STRING,
-    "number": (ColumnType(NUMBER, _as_it_is),),
-    "unique_id": (
-        ColumnType(TEXT, _unique_id),
-        ColumnType({"type": ["null", "integer"]}, lambda value: value["number"], "_number"),
+    **dict.fromkeys(["title", "rich_text"], (ColumnType(TEXT, _rich_text),)),
+    **dict.fromkeys(["url", "email", "phone_number"], (ColumnType(TEXT),)),
+    **dict.fromkeys(["select", "status"], (ColumnType(TEXT, lambda option: option["name"]),)),
+    **dict.fromkeys(["created_time", "last_edited_time"], (ColumnType(TIME, _time),)),
+    **dict.fromkeys(
+        ["created_by", "last_edited_by"], (ColumnType(TEXT, _who), ColumnType(TEXT, lambda user: user["id"], "_id"))
     ),
-    "checkbox": (ColumnType(BOOLEAN, _as_it_is),),
-    "select": _OPTION,
-    "status": _OPTION,
+    "number": (ColumnType(NUMBER),),
+    "unique_id": (ColumnType(TEXT, _unique_id), ColumnType(INTEGER, lambda value: value["number"], "_number")),
+    "checkbox": (ColumnType(BOOLEAN),),
     "multi_select": (ColumnType(TEXTS, lambda options: [option["name"] for option in options]),),
-    "date": _dates(_as_it_is),
-    "created_time": _TIME,
-    "last_edited_time": _TIME,
-    "created_by": _USER,
-    "last_edited_by": _USER,
+    "date": _dates(lambda date: date),
     "people": (
         ColumnType(TEXTS, lambda users: [_who(user) for user in users]),
         ColumnType(TEXTS, lambda users: [user["id"] for user in users], "_ids"),
@@ -224,43 +179,30 @@ PROPERTY_TYPES: Mapping[str, tuple[ColumnType, ...]] = {
     ),
     "button": _OF_ANY_TYPE,
     # The schema of a formula holds its expression, but not the type of its results.
-    "formula": _COMPUTED,
+    "formula": (ColumnType(TEXT, _text),),
     # The function of a rollup says the type of its results; a function that is not here may give any.
-    "rollup": _COMPUTED,
-    "rollup earliest_date": _DATE_ROLLUP,
-    "rollup latest_date": _DATE_ROLLUP,
-    "rollup date_range": _DATE_ROLLUP,
-    "rollup show_original": _LIST_ROLLUP,
-    "rollup show_unique": _LIST_ROLLUP,
-    **{f"rollup {function}": _NUMERIC_ROLLUP for function in _NUMERIC_FUNCTIONS},
+    "rollup": (ColumnType(TEXT, _text),),
+    **{f"rollup {function}": _DATE_ROLLUP for function in ("earliest_date", "latest_date", "date_range")},
+    **{f"rollup {function}": _LIST_ROLLUP for function in ("show_original", "show_unique")},
+    **{f"rollup {each}": (ColumnType(NUMBER, lambda rollup: rollup["number"]),) for each in _NUMERIC_FUNCTIONS.split()},
 }
 
 # What a row has beside its properties, under the API's names.
 ROW_FIELDS: Mapping[str, ColumnType] = {
-    "id": ColumnType({"type": "string"}, _as_it_is),
-    "created_time": ColumnType({"type": "string", "format": "date-time"}, _as_it_is),
-    "last_edited_time": ColumnType({"type": "string", "format": "date-time"}, _as_it_is),
-    "created_by": ColumnType(TEXT, lambda user: user["id"]),
-    "last_edited_by": ColumnType(TEXT, lambda user: user["id"]),
-    "url": ColumnType(TEXT, _as_it_is),
-    "public_url": ColumnType(TEXT, _as_it_is),
-    "in_trash": ColumnType(BOOLEAN, _as_it_is),
-    "is_archived": ColumnType(BOOLEAN, _as_it_is),
-    "is_locked": ColumnType(BOOLEAN, _as_it_is),
-    "icon": ColumnType(TEXT, _picture),
-    "cover": ColumnType(TEXT, _picture),
+    "id": ColumnType({"type": "string"}),
+    **dict.fromkeys(["created_time", "last_edited_time"], ColumnType({"type": "string", "format": "date-time"})),
+    **dict.fromkeys(["created_by", "last_edited_by"], ColumnType(TEXT, lambda user: user["id"])),
+    **dict.fromkeys(["url", "public_url"], ColumnType(TEXT)),
+    **dict.fromkeys(["in_trash", "is_archived", "is_locked"], ColumnType(BOOLEAN)),
+    **dict.fromkeys(["icon", "cover"], ColumnType(TEXT, _picture)),
 }
 
 
 def columns_of(properties: Mapping[str, Mapping[str, Any]]) -> list[Column]:
     """The columns of a data source's `properties`, in their order.
 
-    A column has the name of its property. Where a warehouse would take it for another column, or find
-    neither letter nor digit in it, all columns of the property carry the property's id, and so does
-    every column that then collides with one of those.
-
-    Columns with an id collide with no other: after the name stand the hex digits of the id alone, then
-    the suffix, and neither a suffix nor a field of the row has a part of hex digits only.
+    A column has the name of its property. If a warehouse would take it for another column, or find neither letter nor
+    digit in it, all columns of the property carry the property's id, and so does every column that then collides.
     """
     with_id: set[str] = set()
     while True:
@@ -302,21 +244,15 @@ def stream_name_of(data_source: Mapping[str, Any]) -> str:
 
 def table_schema_of(columns: Sequence[Column]) -> dict[str, Any]:
     """The JSON schema of the rows with these columns."""
+    fields = {name: dict(column_type.schema) for name, column_type in ROW_FIELDS.items()}
+    for column in columns:
+        description = column.property.get("description") or f"Property of the type {column.property['type']}."
+        fields[column.name] = {**column.type.schema, "description": description}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "type": "object",
         "additionalProperties": True,
-        "properties": {
-            **{name: dict(column_type.schema) for name, column_type in ROW_FIELDS.items()},
-            **{
-                column.name: {
-                    **column.type.schema,
-                    "description": column.property.get("description")
-                    or f"Property of the type {column.property['type']}.",
-                }
-                for column in columns
-            },
-        },
+        "properties": fields,
     }
 
 
@@ -326,23 +262,21 @@ def row_of(page: Mapping[str, Any], columns: Sequence[Column], on_lost: Callable
     Args:
         page: the page, as Notion answered it.
         columns: those of its data source.
-        on_lost: called with a property's name and type where one of its columns is null because
-            Notion did not compute the value, or because it is not of that type.
+        on_lost: called with a property's name and type if one of its columns is null because Notion did not compute
+            the value, or because it is not of that type.
     """
-    row: dict[str, Any] = dict.fromkeys(ROW_FIELDS)
+    row: dict[str, Any] = dict.fromkeys([*ROW_FIELDS, *(column.name for column in columns)])
     for name, column_type in ROW_FIELDS.items():
         with suppress(*MALFORMED):
             row[name] = column_type.value_of(page.get(name))
     values = {value["id"]: value for value in page["properties"].values() if value and "id" in value}
     lost = {}
     for column in columns:
-        property_type = column.property["type"]
-        row[column.name] = None
+        value, property_type = values.get(column.property["id"]), column.property["type"]
         try:
-            if value := values.get(column.property["id"]):
-                if value["type"] != property_type:
-                    raise ValueError("The property's type was changed.")
-                row[column.name] = column.type.value_of(value[property_type])
+            if value and value["type"] != property_type:
+                raise ValueError("The property's type was changed.")
+            row[column.name] = value and column.type.value_of(value[property_type])
         except MALFORMED:
             lost[column.property["id"]] = (column.property["name"], property_type)
     for what in lost.values():

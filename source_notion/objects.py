@@ -15,10 +15,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 
 class Item(TypedDict, total=False):
-    """What pages, blocks, data sources and databases have in common.
-
-    https://developers.notion.com/reference/page
-    """
+    """What pages, blocks, data sources and databases have in common: https://developers.notion.com/reference/page"""
 
     object: str
     id: str
@@ -29,7 +26,7 @@ class Item(TypedDict, total=False):
 
 
 class Page(Item, total=False):
-    """A page; a row of a data source is one too. `properties` is an array once it left its listing."""
+    """A page, or the row of a data source; `properties` is an array once it left its listing."""
 
     properties: Any
     path: Optional[list[str]]
@@ -37,15 +34,8 @@ class Page(Item, total=False):
     depth: Optional[int]
 
 
-class Block(Item, total=False):
-    """A block. What it holds is under the name of its type."""
-
-    type: str
-    has_children: bool
-
-
-# The lookback window of the manifest: search may show an edit so late, and times are rounded down
-# to the minute. https://developers.notion.com/reference/search-optimizations-and-limitations
+# As in the manifest's `lookback_window`: search may show an edit so late, and times are rounded down to the minute.
+# https://developers.notion.com/reference/search-optimizations-and-limitations
 LOOKBACK = timedelta(minutes=10)
 
 
@@ -56,8 +46,7 @@ def earlier(time: str) -> str:
 
 def in_notion_format(time: datetime) -> str:
     """A time as pages carry it: `2026-07-04T09:08:00.000Z`."""
-    utc = time.astimezone(timezone.utc)
-    return utc.strftime("%Y-%m-%dT%H:%M:%S.") + f"{utc.microsecond // 1000:03}Z"
+    return time.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def plain_text(rich_text: Any) -> str:
@@ -65,16 +54,6 @@ def plain_text(rich_text: Any) -> str:
     items = rich_text if isinstance(rich_text, list) else []
     texts = (item.get("plain_text") for item in items if isinstance(item, Mapping))
     return "".join(text for text in texts if isinstance(text, str))
-
-
-def title_of(item: Mapping[str, Any]) -> Optional[str]:
-    """The title of a page or data source; None for what no path shows."""
-    if item.get("object") == "data_source":
-        return plain_text(item.get("title"))
-    if item.get("object") != "page":
-        return None
-    values = (value for value in property_values(item) if value.get("type") == "title")
-    return "".join(plain_text(value.get("title")) for value in values)
 
 
 def text_of_block(block: Mapping[str, Any]) -> str:
@@ -86,7 +65,15 @@ def text_of_block(block: Mapping[str, Any]) -> str:
     return "\n".join([*texts, "\t".join(plain_text(cell) for cell in cells)] if cells else texts)
 
 
-def property_values(page: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+def title_of(item: Mapping[str, Any]) -> Optional[str]:
+    """The title of a page or data source; None for what no path shows."""
+    if item.get("object") == "data_source":
+        return plain_text(item.get("title"))
+    titles = (plain_text(value.get("title")) for value in _values_of(item) if value.get("type") == "title")
+    return "".join(titles) if item.get("object") == "page" else None
+
+
+def _values_of(page: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
     """The values of a page's properties, whether they are keyed by name or an array."""
     properties = page.get("properties") or {}
     values = properties.values() if isinstance(properties, Mapping) else (each["value"] for each in properties)
@@ -109,14 +96,13 @@ def id_in(link: str, of: str = "database") -> str:
     address = urlsplit(link.strip())
     open_beside = parse_qs(address.query).get("p", [""])[0] if of == "page" else ""
     path = (open_beside or address.path).lower().replace("-", "").rstrip("/")
-    found = re.search("[0-9a-f]{32}$", path)
+    found = re.search("([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})$", path)
     if not found:
         raise config_error(
             f"'{link}' is neither a link to a {of} nor its id. Open the {of} in Notion as a full "
             "page, copy the link from the browser, and put it into this source's settings."
         )
-    digits = found[0]
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+    return "-".join(found.groups())
 
 
 def config_error(message: str) -> AirbyteTracedException:
@@ -131,7 +117,5 @@ def transient_error(message: str) -> AirbyteTracedException:
 
 def reason_of(error: Exception) -> str:
     """What an error says to people, without what the runtime adds."""
-    message = getattr(error, "message", None) or str(error)
-    return str(message).removeprefix(
-        "Exhausted available request attempts. Please see logs for more details. Exception: "
-    )
+    message = str(getattr(error, "message", None) or error)
+    return message.removeprefix("Exhausted available request attempts. Please see logs for more details. Exception: ")

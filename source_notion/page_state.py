@@ -5,8 +5,8 @@
                      cut off  └─ the next sync lists as far back again, and goes on after `reached`
                           └─────
 
-Pages are read from the one edited longest ago to the newest, so one place says all: every page up
-to it is delivered, or in `failed`.
+Pages are read from the one edited longest ago to the newest, so one place says all: every page up to it is delivered,
+or in `failed`.
 """
 
 from collections import Counter
@@ -53,7 +53,6 @@ class Progress:
     """How far one sync is with the pages of a stream.
 
     Attributes:
-        since: the listing goes back to this time.
         began: when the sync began, or the one that it resumes.
         due: the pages to be read, by id.
         under_way: those that are being read, the oldest first, and the place before each.
@@ -62,12 +61,11 @@ class Progress:
         failures_in_a_row: how many pages failed since the last one that did not.
     """
 
-    # More would make the state large; what it does not hold is read again.
-    MAX_DELIVERED = 1000
+    MAX_DELIVERED = 1000  # more would make the state large; what it does not hold is read again
 
     def __init__(self, before: PageState, since: str, began: str, reads_all: bool) -> None:
         under_way = before.get("under_way") or {"began": began, "reached": ["", ""]}
-        self.since = since
+        known = before.get("discovered") or {}
         self.began = under_way["began"]
         self.due: dict[str, DuePage] = {}
         self.under_way: dict[str, tuple[str, ...]] = {}
@@ -75,10 +73,10 @@ class Progress:
         self.is_complete = False
         self.failures_in_a_row = 0
         self._before = before
+        self._since = since
         self._reads_all = reads_all
         self._reached = self._given_out = tuple(under_way["reached"])
         self._failed = dict(before.get("failed") or {})
-        known = before.get("discovered") or {}
         self._known = {*known.get("pages", []), *known.get("databases", [])}
         self._times: dict[str, str] = {}
 
@@ -86,22 +84,22 @@ class Progress:
     def is_finished(self) -> bool:
         return self.is_complete and not self.under_way
 
+    def since_of(self, page_id: str) -> str:
+        """The time since which listings show all pages within a page, but for those that only this page knows."""
+        return self._failed.get(page_id, self._since)
+
     def take(self, found: FoundPage) -> None:
         """Take a page of the listing, which may have an older and a newer version of it."""
         id, edited = found.page["id"], found.page["last_edited_time"]
         if edited <= self._times.get(id, ""):
             return
         is_news = id in self._failed or bool(found.origin and found.origin not in self._known)
-        is_due = self._reads_all or (edited >= self.since and edited > self._before.get("delivered", {}).get(id, ""))
+        is_new = edited >= self._since and edited > self._before.get("delivered", {}).get(id, "")
         was_read = (edited, id) <= self._reached and edited < earlier(self.began)
-        if is_news or (is_due and not was_read):
+        if is_news or ((is_new or self._reads_all) and not was_read):
             self.due[id] = DuePage(edited, id, is_news)
         self.ways[found.way] += id not in self._times
         self._times[id] = edited
-
-    def since_of(self, page_id: str) -> str:
-        """Since when the listing shows all pages within a page, but for those that only this page knows."""
-        return self._failed.get(page_id, self.since)
 
     def give_out(self, page: DuePage) -> None:
         """Note that a page is being read, after all that come before it."""
@@ -112,8 +110,7 @@ class Progress:
         """Note that a page was read, with those discovered in it, and which of them could not be."""
         self.under_way.pop(page_id, None)
         self.failures_in_a_row = self.failures_in_a_row + 1 if failed else 0
-        since = self._failed.pop(page_id, self.since)
-        self._failed.update(dict.fromkeys(failed, since))
+        self._failed.update(dict.fromkeys(failed, self._failed.pop(page_id, self._since)))
         for found in discovered:
             self.ways[found.way] += 1
             self._times[found.page["id"]] = found.page["last_edited_time"]
@@ -129,9 +126,8 @@ class Progress:
         if self._reads_all:
             state.pop("last_edited_time", None)
         elif self._times:
-            newest = min(max(self._times.values()), self.began)
-            state["last_edited_time"] = newest
-            state["delivered"] = self._delivered(newest)
+            state["last_edited_time"] = min(max(self._times.values()), self.began)
+            state["delivered"] = self._delivered(state["last_edited_time"])
         return state
 
     def _delivered(self, newest: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from threading import Condition
 from typing import Any, ClassVar, Optional
 
@@ -14,7 +15,7 @@ from airbyte_cdk.sources.declarative.partition_routers.substream_partition_route
 from airbyte_cdk.sources.types import StreamSlice
 
 from source_notion.objects import transient_error
-from source_notion.page_state import PageState, Progress
+from source_notion.page_state import DuePage, Progress
 from source_notion.rate_limit import RateLimitGate
 from source_notion.shared import Skipped
 from source_notion.workspace import Discovery, FoundPage, Workspace
@@ -26,9 +27,9 @@ LOGGER = logging.getLogger("airbyte")
 class PageRouter(SubstreamPartitionRouter):
     """One partition a page, from the page edited longest ago to the newest.
 
-    Search lists the newest first. Read in that order, no state would be true before the end; read
-    from the oldest up, a sync that is cut off goes on where it was. The runtime's own router keeps
-    the order of the parent stream, and moves its state only at the end.
+    Search lists the newest first. Read in that order, no state would be true before the end; read from the oldest up,
+    a sync that is cut off goes on where it was. The runtime's own router keeps the order of the parent stream, and
+    moves its state only at the end.
 
     Attributes:
         only_changed_pages: whether to read the pages edited since the last sync, or all.
@@ -44,12 +45,11 @@ class PageRouter(SubstreamPartitionRouter):
     as_one: bool = False
     max_under_way: str = "20"
 
-    # After so many, something larger is broken.
-    MAX_FAILURES_IN_A_ROW: ClassVar[int] = 50
+    MAX_FAILURES_IN_A_ROW: ClassVar[int] = 50  # after so many, something larger is broken
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
-        super().__post_init__(parameters or {})
-        self._stream_name = (parameters or {}).get("stream_name", "")
+        super().__post_init__(parameters)
+        self._stream_name = parameters["stream_name"]
         self._parent = self.parent_stream_configs[0].stream
         self._workspace = Workspace.of(self.config)
         self._gate = RateLimitGate.of(self.config)
@@ -60,10 +60,8 @@ class PageRouter(SubstreamPartitionRouter):
     def get_stream_state(self) -> Mapping[str, Any]:
         """The state by now. The runtime asks for it at each slice, and at the end."""
         with self._changed:
-            if self._progress is None:
-                return {self._parent.name: self._parent.cursor.state}
-            state = self._progress.state()
-            if self.discovers or self._progress.is_finished:
+            state: Any = self._progress.state() if self._progress else self._parent.cursor.state
+            if self._progress and (self.discovers or self._progress.is_finished):
                 state["discovered"] = self._workspace.discovered()
             return {self._parent.name: state}
 
@@ -78,8 +76,8 @@ class PageRouter(SubstreamPartitionRouter):
                 self._changed.wait_for(lambda: len(progress.under_way) < int(room))
                 if progress.failures_in_a_row >= self.MAX_FAILURES_IN_A_ROW:
                     raise transient_error(
-                        f"{self.MAX_FAILURES_IN_A_ROW} pages in a row could not be read, so the "
-                        "stream stops here. The next sync goes on from there."
+                        f"{self.MAX_FAILURES_IN_A_ROW} pages in a row could not be read, so the stream stops here. The "
+                        "next sync goes on from there."
                     )
                 progress.give_out(page)
             about = {
@@ -99,6 +97,7 @@ class PageRouter(SubstreamPartitionRouter):
             if due and due.last_edited_time == found.page["last_edited_time"]:
                 del progress.due[due.id]  # another list may have it too
                 yield found
+        progress.give_out(DuePage("", "", False))  # until `finish`
         self._complete(progress)
 
     def finish(self, page_id: str, failed: list[str], discovery: Discovery) -> None:
@@ -108,37 +107,32 @@ class PageRouter(SubstreamPartitionRouter):
             self._workspace.remember(discovery)
             self._progress.finish(page_id, failed, discovery.pages)
             self._changed.notify()
-            self._report_if_finished(self._progress)
+        self._report_if_finished(self._progress)
+
+    def _complete(self, progress: Progress) -> None:
+        progress.is_complete = True
+        self._report_if_finished(progress)
 
     def _list(self) -> Progress:
         """List all pages before the first slice: the runtime moves the state once there is one."""
         self._workspace.recall(each.stream.cursor.state for each in self.discovered_by)
         self._workspace.is_read_for_pages |= self.discovers
-        before: PageState = {**self._parent.cursor.state}  # type: ignore[typeddict-item]
+        before: Any = {**self._parent.cursor.state}
         if self.as_one:
             before.pop("delivered", None)  # the lookback window comes again, as in any listing
         (partition,) = self._parent.generate_partitions()
-        pages = self._listed()
-        first = next(pages, None)  # and with it the time by Notion's clock
         since = (partition.to_slice() or {})["start_time"]
-        progress = Progress(before, since, self._gate.began, not self.only_changed_pages)
-        for found in [first] if first else []:
-            progress.take(found)
-        for found in pages:
-            progress.take(found)
-        self._progress = progress
-        return progress
+        pages = self._listed()
+        first = list(islice(pages, 1))  # with it comes the time by Notion's clock
+        self._progress = Progress(before, since, self._gate.began, reads_all=not self.only_changed_pages)
+        for found in chain(first, pages):
+            self._progress.take(found)
+        return self._progress
 
     def _listed(self) -> Iterator[FoundPage]:
         for partition in self._parent.generate_partitions():
             for record in partition.read():
                 yield FoundPage(**record)  # type: ignore[arg-type]
-
-    def _complete(self, progress: Progress) -> None:
-        with self._changed:
-            progress.is_complete = True
-            if not self.as_one:
-                self._report_if_finished(progress)
 
     def _report_if_finished(self, progress: Progress) -> None:
         """Say how many pages were found, in which way, and what was skipped."""
@@ -150,10 +144,9 @@ class PageRouter(SubstreamPartitionRouter):
         if self.config.get("page_discovery") == "search":
             LOGGER.info(f"{said} alone.")
             return
-        end = ", which this sync does not walk: the stream blocks does."
+        end = "." if self._workspace.is_read_for_pages else ", which this sync does not walk: the stream blocks does."
         LOGGER.info(
-            f"{said}, {ways['database']} more through their databases, and {ways['parent']} more "
-            f"within other pages{'.' if self._workspace.is_read_for_pages else end}"
+            f"{said}, {ways['database']} more through their databases, and {ways['parent']} more within other pages{end}"
         )
 
 
@@ -161,13 +154,13 @@ class PageRouter(SubstreamPartitionRouter):
 class DatabaseRouter(SubstreamPartitionRouter):
     """One partition a database, with the `properties` of all its data sources and their newest edit.
 
-    Databases cannot be listed; data sources can, and name theirs. The runtime's own router would
-    give a partition for each data source.
+    Databases cannot be listed; data sources can, and name theirs. The runtime's own router would give a partition for
+    each data source.
     """
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
-        super().__post_init__(parameters or {})
-        self._stream_name = (parameters or {}).get("stream_name", "")
+        super().__post_init__(parameters)
+        self._stream_name = parameters.get("stream_name", "")
         self._skipped = Skipped.of(self.config)
         self._is_complete = False
 
@@ -180,9 +173,9 @@ class DatabaseRouter(SubstreamPartitionRouter):
     def stream_slices(self) -> Iterable[StreamSlice]:
         databases: dict[str, dict[str, Any]] = {}
         for each in super().stream_slices():
-            known = databases.setdefault(each.partition["database_id"], {"properties": [], "last_edited_time": ""})
-            known["properties"] += each.extra_fields["properties"] or []
-            known["last_edited_time"] = max(known["last_edited_time"], each.extra_fields["last_edited_time"])
-        for id, known in databases.items():
-            yield StreamSlice(partition={"database_id": id}, cursor_slice={}, extra_fields=known)
+            about = databases.setdefault(each.partition["database_id"], {"properties": [], "last_edited_time": ""})
+            about["properties"] += each.extra_fields["properties"] or []
+            about["last_edited_time"] = max(about["last_edited_time"], each.extra_fields["last_edited_time"])
+        for id, about in databases.items():
+            yield StreamSlice(partition={"database_id": id}, cursor_slice={}, extra_fields=about)
         self._is_complete = True

@@ -26,6 +26,7 @@ from airbyte_cdk.sources.http_logger import format_http_message
 from airbyte_cdk.sources.streams.concurrent.cursor import Cursor
 from airbyte_cdk.sources.streams.core import StreamData
 from airbyte_cdk.sources.streams.http.exceptions import BaseBackoffException
+from airbyte_cdk.sources.streams.http.page_size_reduction_exception import PageSizeReductionRequiredException
 from airbyte_cdk.sources.types import Record, StreamSlice
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
@@ -251,6 +252,8 @@ class NotionRetriever(SimpleRetriever):
             try:
                 response = super()._fetch_next_page(stream_slice, next_page_token, page_size_override)
                 break
+            except PageSizeReductionRequiredException:
+                raise  # the runtime asks for a smaller page
             except AirbyteTracedException as error:
                 request = getattr(error.__context__, "request", None)
                 if not (isinstance(error.__context__, BaseBackoffException) and RateLimitGate.has_refused(request)):
