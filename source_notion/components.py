@@ -7,19 +7,19 @@ what belongs to one read anywhere but in that read's local variables.
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, ClassVar, Optional
+from typing import Any, ClassVar, NamedTuple, Optional
 
 from airbyte_cdk.sources.declarative.interpolation import InterpolatedString
 from airbyte_cdk.sources.declarative.retrievers.retriever import Retriever
 from airbyte_cdk.sources.streams.core import StreamData
 from airbyte_cdk.sources.types import Record, StreamSlice
 
-from source_notion.lookup import Lookup
+from source_notion.lookup import ALL_DATA_SOURCES, Lookup
 from source_notion.markdown import with_block, without_marks
-from source_notion.objects import earlier, text_of_block
+from source_notion.objects import earlier, reason_of, text_of_block
 from source_notion.page_state import PageState
 from source_notion.pages import PageRouter
 from source_notion.retriever import Listing, NotionRetriever, RecordsOfResponse, tame, with_extra
@@ -86,6 +86,15 @@ class SearchRetriever(NotionRetriever):
             )
 
 
+class Wanted(NamedTuple):
+    """What a stream wants to have listed: see `PageState`."""
+
+    since: str
+    failed: Mapping[str, str]
+    owed: Mapping[str, str]
+    known_databases: Sequence[str]
+
+
 @dataclass
 class PageListRetriever(SearchRetriever):
     """Lists the pages edited since a time: those of search, and those that it leaves out.
@@ -109,34 +118,32 @@ class PageListRetriever(SearchRetriever):
         return "pages"
 
     def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
-        since = stream_slice.cursor_slice["start_time"]
         state: PageState = self.cursor.state  # type: ignore[union-attr, assignment]
-        known_databases = (state.get("discovered") or {}).get("databases", [])
-        new_databases = self.workspace.databases.keys() - known_databases
-        failed = state.get("failed") or {}
-        since = min(since, *failed.values(), since)
-        key = f"{since} {sorted(new_databases)} {sorted(failed)}"
-        if key not in self.workspace.lists:
+        wanted = Wanted(
+            since=min([stream_slice.cursor_slice["start_time"], *state.get("failed", {}).values()]),
+            failed=state.get("failed", {}),
+            owed=state.get("owed", {}),
+            known_databases=state.get("discovered", {}).get("databases", []),
+        )
+        if str(wanted) not in self.workspace.lists:
             pages = PageFile()
-            for found in self._list(records_generator_fn, since, new_databases, failed):
+            for found in self._list(records_generator_fn, wanted):
                 pages.append(found)
-            self.workspace.lists[key] = pages
-        for pages in (self.workspace.lists[key], self.workspace.new):
+            self.workspace.lists[str(wanted)] = pages
+        for pages in (self.workspace.lists[str(wanted)], self.workspace.new):
             for found in pages:
                 if self.lookup.is_in_scope(found.page["id"]):  # type: ignore[union-attr]
                     yield Record(found._asdict(), self.name, stream_slice)
 
-    def _list(
-        self, records_of: RecordsOfResponse, since: str, new_databases: set[str], failed: Iterable[str]
-    ) -> Iterator[FoundPage]:
+    def _list(self, records_of: RecordsOfResponse, wanted: Wanted) -> Iterator[FoundPage]:
         listed: set[str] = set()
-        back_to = StreamSlice(partition={}, cursor_slice={"start_time": since})
+        back_to = StreamSlice(partition={}, cursor_slice={"start_time": wanted.since})
         for record in self.search(records_of, back_to):
             listed.add(record["id"])
             self.workspace.forget(record["id"])
             yield FoundPage("search", record.data)  # type: ignore[arg-type]
         if not self.lookup.uses_search_only:  # type: ignore[union-attr]
-            for found in self._beside_search(since, new_databases, failed, listed):
+            for found in self._beside_search(wanted, listed):
                 if found.page["id"] not in listed:
                     listed.add(found.page["id"])
                     self.workspace.note(found.page)
@@ -144,35 +151,37 @@ class PageListRetriever(SearchRetriever):
         for page_id in listed:
             self.workspace.take(page_id)
 
-    def _beside_search(
-        self, since: str, new_databases: set[str], failed: Iterable[str], listed: set[str]
-    ) -> Iterator[FoundPage]:
-        """The rows of all data sources, and what listings do not show: the scope, what was discovered or failed."""
-        lookup, workspace = self.lookup, self.workspace
+    def _beside_search(self, wanted: Wanted, listed: set[str]) -> Iterator[FoundPage]:
+        """The rows of all data sources, and what listings do not show: the scope, what was discovered, failed or owed."""
+        lookup, workspace, owed = self.lookup, self.workspace, wanted.owed
         assert lookup is not None
         queried = set()
-        for data_source in lookup.all_data_sources():
-            queried.add(data_source["id"])
-            workspace.take(data_source["id"])
-            if lookup.is_in_scope(data_source["id"]):
-                yield from (FoundPage("database", row) for row in lookup.rows_of(data_source["id"], since))
+        for data_source_id in [each["id"] for each in lookup.all_data_sources()]:
+            queried.add(data_source_id)
+            workspace.take(data_source_id)
+            if lookup.is_in_scope(data_source_id):
+                origin = next((id for id in (data_source_id, ALL_DATA_SOURCES) if id in owed), "")
+                rows = lookup.rows_of(data_source_id, owed.get(origin, wanted.since))
+                yield from (FoundPage("database", row, origin) for row in rows)
         databases = dict(workspace.databases)
-        for page_id in {**dict.fromkeys(failed), **lookup.roots, **workspace.pages}.keys() - listed:
+        named = {**wanted.failed, **owed, **lookup.roots, **workspace.pages}
+        for page_id in named.keys() - listed - queried - {ALL_DATA_SOURCES}:
             page = lookup.get("page_id", page_id)
             if page and not page.get("in_trash"):
                 yield FoundPage("parent", page, page_id if page_id in workspace.pages else "")
-                continue
-            workspace.forget(page_id)
-            if page is None and page_id in lookup.roots:
-                databases[page_id] = None
+            elif page_id not in workspace.unanswered:
+                workspace.forget(page_id)
+                if page is None and (page_id in lookup.roots or page_id in owed):
+                    databases[page_id] = None
         start = self._start_date.eval(self.config)
         for database_id in databases:
             left_out = [each for each in lookup.data_sources_of(database_id) if each not in queried]
-            if not left_out:
+            if not left_out and database_id not in workspace.unanswered:
                 workspace.forget(database_id)
+            is_new = database_id in workspace.databases and database_id not in wanted.known_databases
             for data_source_id in left_out:
                 workspace.take(data_source_id)
-                rows = lookup.rows_of(data_source_id, start if database_id in new_databases else since)
+                rows = lookup.rows_of(data_source_id, start if is_new else owed.get(data_source_id, wanted.since))
                 origin = database_id if database_id in workspace.databases else ""
                 yield from (FoundPage("database", row, origin) for row in rows)
 
@@ -188,7 +197,7 @@ class PagesRetriever(PageListRetriever):
     def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
         router: PageRouter = self.partition_router  # type: ignore[assignment]
         if self.is_test_read:
-            pages = (record.data for record in self.search(records_generator_fn, stream_slice))
+            pages: Iterator[Any] = (record.data for record in self.search(records_generator_fn, stream_slice))
         else:
             pages = (found.page for found in router.due_pages())
         for page in pages:
@@ -287,7 +296,7 @@ class BlockTreeRetriever(PageContentRetriever):
             original = self._original_of_synced_copy(block)
             if original:
                 if original not in read:
-                    next(children_of(original), None)
+                    self._check_original(original, children_of)
             elif not block.get("has_children") or block["type"] == "unsupported":
                 continue
             elif block["id"] in read:
@@ -321,6 +330,12 @@ class BlockTreeRetriever(PageContentRetriever):
         if block["type"] != "synced_block" or not block.get("has_children"):
             return None
         return ((block.get("synced_block") or {}).get("synced_from") or {}).get("block_id")
+
+    def _check_original(self, block_id: str, children_of: Callable[[str], Iterator[Any]]) -> None:
+        try:
+            next(children_of(block_id), None)
+        except Exception as error:
+            self.skipped.warn(self.name, f"block_id {block_id}", "not answered", reason_of(error))
 
     def _discover(self, block: Mapping[str, Any], path: list[str], page: Mapping[str, Any]) -> None:
         """Take a page or database within a page, if no listing has shown it; it is read after the page.

@@ -1,8 +1,10 @@
 """What is asked for beside the records: where a page is, and pages that search does not list.
 
-Whatever is asked for here only adds to what the streams deliver.
+Whatever is asked for here only adds to what the streams deliver. A request that fails takes nothing away: what it would
+have added is missing, one warning says so, no stream of the sync asks again, and the next sync does.
 """
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Optional
@@ -10,10 +12,14 @@ from typing import Any, ClassVar, Optional
 from airbyte_cdk.sources.declarative.retrievers.retriever import Retriever
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_notion.objects import Page, config_error, id_in
+from source_notion.objects import Page, config_error, id_in, reason_of, transient_error
 from source_notion.records import PropertiesAsArray
 from source_notion.retriever import NotionRetriever
 from source_notion.workspace import Place, Workspace
+
+LOGGER = logging.getLogger("airbyte")
+
+ALL_DATA_SOURCES = "data_sources"
 
 
 @dataclass
@@ -58,7 +64,8 @@ class Lookup(NotionRetriever):
         items, key = self.workspace.items, (kind or "", item_id)
         with self.workspace.asking[item_id]:
             if key not in items:
-                items[key] = next(self._items_of(self, "", endpoint=self.ENDPOINTS[kind], id=item_id), None)
+                what = f"{self.ENDPOINTS[kind]}/{item_id}"
+                items[key] = next(self._ask(item_id, what, self, endpoint=self.ENDPOINTS[kind], id=item_id), None)
                 if items[key]:
                     self.workspace.note(items[key])
         return items[key]
@@ -71,22 +78,33 @@ class Lookup(NotionRetriever):
         return [each["id"] for each in data_sources]
 
     def all_data_sources(self) -> list[Page]:
+        """All data sources that search lists; `ALL_DATA_SOURCES` is unanswered if the listing failed."""
         if self.workspace.data_sources is None:
-            self.workspace.data_sources = list(self._items_of(self.data_sources, ""))
+            data_sources = self._ask(ALL_DATA_SOURCES, "the listing of data sources", self.data_sources)
+            self.workspace.data_sources = list(data_sources)
         return self.workspace.data_sources
 
     def rows_of(self, data_source_id: str, since: str) -> Iterator[Page]:
         """The rows of a data source that were edited since a time."""
-        return self._items_of(self.rows, since, data_source_id=data_source_id)
+        what = f"the rows of data source {data_source_id}"
+        return self._ask(data_source_id, what, self.rows, since, data_source_id=data_source_id)
 
-    @staticmethod
-    def _items_of(retriever: Any, since: str, **where: str) -> Iterator[Page]:
+    def _ask(self, of: str, what: str, retriever: Any, since: str = "", **where: str) -> Iterator[Page]:
+        if of in self.workspace.unanswered:
+            return
         stream_slice = StreamSlice(partition={}, cursor_slice={"start_time": since}, extra_fields=where)
-        for record in retriever.read_records({}, stream_slice):
-            if record["object"] == "page":
-                PropertiesAsArray().transform(record.data)
-            record.data.pop("request_id", None)
-            yield record.data
+        try:
+            for record in retriever.read_records({}, stream_slice):
+                if record["object"] == "page":
+                    PropertiesAsArray().transform(record.data)
+                record.data.pop("request_id", None)
+                yield record.data
+        except Exception as error:
+            self.workspace.unanswered[of] = reason_of(error)
+            LOGGER.warning(
+                f"Notion gave no answer about {what}: {reason_of(error)} What this would add is missing. The next sync "
+                "asks again."
+            )
 
     def skip_ignored(self, stream_slice: StreamSlice, response: Any) -> None:
         """Nothing is missing: a parent may be out of sight, and a database a view of another one."""
@@ -106,7 +124,8 @@ class Lookup(NotionRetriever):
         """Whether an item is one of the pages that the configuration names, or below one of them."""
         if not self.roots or self.is_test_read:
             return True
-        return not self.roots.keys().isdisjoint({item_id, *(self._ancestors_of(item_id) or ())})
+        above = {item_id, *(self._ancestors_of(item_id) or ())}
+        return not above.isdisjoint({*self.roots, *self.workspace.unanswered})  # rather too much than too little
 
     def _ancestors_of(self, item_id: str) -> Optional[dict[str, Place]]:
         """What is above an item, from the nearest up."""
@@ -127,6 +146,8 @@ class Lookup(NotionRetriever):
         """Raise a message if a page that the configuration names cannot be seen."""
         for page_id, link in self.roots.items():
             if not any(self.get(kind, page_id) for kind in ("page_id", "database_id")):
+                if page_id in self.workspace.unanswered:
+                    raise transient_error(self.workspace.unanswered[page_id])
                 raise config_error(
                     f"The page {link} is not among those that this connection sees. Open it in Notion, choose ••• > "
                     "Connections, add this connection, and test again; or take it off the list."

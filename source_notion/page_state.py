@@ -10,6 +10,7 @@ or in `failed`.
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import NamedTuple, TypedDict
 
 from source_notion.objects import earlier
@@ -30,6 +31,7 @@ class PageState(TypedDict, total=False):
         last_edited_time: the next listing goes back to this time, less the lookback window.
         delivered: pages of that window that need not be read again, and their times.
         failed: pages that could not be read, and how far back the listing went then; the next sync reads them.
+        owed: what could not be asked beside the records, and how far back the listing went then.
         discovered: what only other pages know, and this stream has read.
         under_way: only while a sync runs; `last_edited_time` is then as it was before.
     """
@@ -37,6 +39,7 @@ class PageState(TypedDict, total=False):
     last_edited_time: str
     delivered: dict[str, str]
     failed: dict[str, str]
+    owed: dict[str, str]
     discovered: Discovered
     under_way: UnderWay
 
@@ -77,6 +80,7 @@ class Progress:
         self._reads_all = reads_all
         self._reached = self._given_out = tuple(under_way["reached"])
         self._failed = dict(before.get("failed") or {})
+        self._owed = before.get("owed") or {}
         self._known = {*known.get("pages", []), *known.get("databases", [])}
         self._times: dict[str, str] = {}
 
@@ -93,7 +97,7 @@ class Progress:
         id, edited = found.page["id"], found.page["last_edited_time"]
         if edited <= self._times.get(id, ""):
             return
-        is_news = id in self._failed or bool(found.origin and found.origin not in self._known)
+        is_news = id in self._failed or id in self._owed or bool(found.origin and found.origin not in self._known)
         is_new = edited >= self._since and edited > self._before.get("delivered", {}).get(id, "")
         was_read = (edited, id) <= self._reached and edited < earlier(self.began)
         if is_news or ((is_new or self._reads_all) and not was_read):
@@ -115,14 +119,16 @@ class Progress:
             self.ways[found.way] += 1
             self._times[found.page["id"]] = found.page["last_edited_time"]
 
-    def state(self) -> PageState:
-        """What the next sync has to know."""
-        state: PageState = {**self._before, "failed": {**self._failed}}
+    def state(self, unanswered: Iterable[str]) -> PageState:
+        """What the next sync has to know, also of what could not be asked in this one."""
+        owed = {id: self._owed.get(id, self._since) for id in unanswered}
+        state: PageState = {**self._before, "failed": {**self._failed}, "owed": {**self._owed, **owed}}
         if not self.is_finished:
             reached = next(iter(self.under_way.values()), self._given_out)
             state["under_way"] = {"began": self.began, "reached": [*reached]}
             return state
         state.pop("under_way", None)
+        state["owed"] = owed
         if self._reads_all:
             state.pop("last_edited_time", None)
         elif self._times:

@@ -60,8 +60,9 @@ class PageRouter(SubstreamPartitionRouter):
     def get_stream_state(self) -> Mapping[str, Any]:
         """The state by now. The runtime asks for it at each slice, and at the end."""
         with self._changed:
-            state: Any = self._progress.state() if self._progress else self._parent.cursor.state
-            if self._progress and (self.discovers or self._progress.is_finished):
+            progress, unanswered = self._progress, [*self._workspace.unanswered]
+            state: Any = progress.state(unanswered) if progress else self._parent.cursor.state
+            if progress and (self.discovers or progress.is_finished):
                 state["discovered"] = self._workspace.discovered()
             return {self._parent.name: state}
 
@@ -132,7 +133,7 @@ class PageRouter(SubstreamPartitionRouter):
     def _listed(self) -> Iterator[FoundPage]:
         for partition in self._parent.generate_partitions():
             for record in partition.read():
-                yield FoundPage(**record)  # type: ignore[arg-type]
+                yield FoundPage(**record)
 
     def _report_if_finished(self, progress: Progress) -> None:
         """Say how many pages were found, in which way, and what was skipped."""

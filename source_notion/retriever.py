@@ -98,7 +98,7 @@ class Listing:
         self._answers_without_news = 0 if has_news else self._answers_without_news + 1
         if "start_cursor" not in f"{request.url}{request.body}":  # it began, or started over
             self._cursors.clear()
-        cursor = body.get("next_cursor")
+        cursor: Any = body.get("next_cursor")
         failure = ""
         if not cursor:
             failure = "says that there is more, but not where"

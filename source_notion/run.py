@@ -104,7 +104,7 @@ def parse_one_at_a_time() -> None:
             return parse(*args)
 
     if (3, 11) <= sys.version_info < (3, 11, 8):
-        ast.literal_eval = locked
+        ast.literal_eval = locked  # type: ignore[assignment]
 
 
 def run() -> None:

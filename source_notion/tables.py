@@ -14,8 +14,8 @@ from airbyte_cdk.sources.types import Record, StreamSlice
 
 from source_notion.columns import MALFORMED, columns_of, row_of, stream_name_of, table_schema_of
 from source_notion.components import SearchRetriever
-from source_notion.lookup import Lookup
-from source_notion.objects import config_error, id_in, parent_of, reason_of, transient_error
+from source_notion.lookup import ALL_DATA_SOURCES, Lookup
+from source_notion.objects import config_error, id_in, parent_of, transient_error
 from source_notion.retriever import Listing, NotionRetriever, RecordsOfResponse, with_extra
 
 LOGGER = logging.getLogger("airbyte")
@@ -41,13 +41,11 @@ class TableFinder(Retriever):
     def read_records(
         self, records_schema: Mapping[str, Any], stream_slice: Optional[StreamSlice] = None
     ) -> Iterator[dict[str, Any]]:
-        try:
-            yield from self._tables()
-        except Exception as error:
-            if self.all_must_be_found:
-                raise
-            failure = f"The databases could not be listed, so none is read as a table: {reason_of(error)}"
-            LOGGER.warning(failure)
+        yield from self._tables()
+        failure = self.lookup.workspace.unanswered.get(ALL_DATA_SOURCES)
+        if failure and self.all_must_be_found:
+            raise transient_error(failure)
+        if failure:
             yield {"name": "databases_as_tables", "table": json.dumps({"failure": failure})}
 
     def _tables(self) -> Iterator[dict[str, Any]]:

@@ -75,6 +75,7 @@ class Workspace(SharedInSync):
     Attributes:
         places: where pages, data sources, databases and blocks are; None for what is out of sight.
         items: what was asked for by its id.
+        unanswered: the ids of what could not be asked, and why.
         asking: held while an item is asked for.
         data_sources: all of them, once they were listed.
         lists: complete listings of pages, by what they were asked for.
@@ -88,6 +89,7 @@ class Workspace(SharedInSync):
         super().__init__(config)
         self.places: dict[str, Optional[Place]] = {}
         self.items: dict[tuple[str, str], Any] = {}
+        self.unanswered: dict[str, str] = {}
         self.asking: dict[str, Lock] = defaultdict(Lock)
         self.data_sources: Optional[list[Page]] = None
         self.lists: dict[str, PageFile] = {}
