@@ -14,7 +14,7 @@ test: $(INSTALLED)
 	$(VENV)/bin/python -m pytest
 
 bundle: $(INSTALLED)
-	@$(VENV)/bin/python -m local.bundle dist
+	@$(VENV)/bin/python -m tools.bundle dist
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .

@@ -13,7 +13,7 @@ from conftest import SAMPLE
 from loaders import program, truth
 
 from integration_tests.runs import ROOT, Program, query, run
-from local.bundle import write_bundle
+from tools.bundle import write_bundle
 from local.workspace import Workspace
 
 README = (ROOT / "README.md").read_text()

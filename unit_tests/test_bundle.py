@@ -29,7 +29,7 @@ from loaders import (
     with_components,
 )
 
-from local.bundle import write_bundle
+from tools.bundle import write_bundle
 from local.stand_in import StandIn
 
 # Nothing here asks Notion, unless a test says so.

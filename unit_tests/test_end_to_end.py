@@ -41,7 +41,7 @@ from loaders import (
     with_components,
 )
 
-from local.bundle import write_bundle
+from tools.bundle import write_bundle
 from local.stand_in import StandIn
 from local.workspace import Workspace
 

@@ -14,7 +14,7 @@ from airbyte_cdk.utils.yaml_loader import safe_load_yaml
 from conftest import CONFIG, TOKEN, environment
 from loaders import Json, SmallWorkspace, components_in_this_process
 
-from local.bundle import write_bundle
+from tools.bundle import write_bundle
 from local.stand_in import StandIn
 
 CONFIGURATIONS: dict[str, Json] = {
