@@ -52,8 +52,17 @@ def bundled_components() -> str:
         imports |= imported
         parts.append(f"# {'-' * (76 - len(module))} {module}.py\n\n\n{code.strip()}\n")
     head = "# Made by `make bundle` from the modules in source_notion/: change those, not this file.\n"
-    ordered = sorted(imports, key=lambda line: ("airbyte_cdk" in line, line.startswith("from"), line))
-    return head + "\n".join(ordered) + "\n\n" + "\n\n".join(parts)
+    return f"{head}\n{_import_block(imports)}\n\n" + "\n\n".join(parts)
+
+
+def _import_block(imports: set[str]) -> str:
+    """Each module once, with all that is taken from it; the standard library first."""
+    names: dict[str, set[str]] = {}
+    for line in imports:
+        source, _, taken = line.partition(" import ")
+        names.setdefault(source, set()).update(filter(None, taken.split(", ")))
+    sources = sorted(names, key=lambda source: ("airbyte_cdk" in source, source.startswith("from"), source))
+    return "\n".join(f"{each} import {', '.join(sorted(names[each]))}" if names[each] else each for each in sources)
 
 
 def _in_order_of_imports(modules: dict[str, str]) -> list[str]:
