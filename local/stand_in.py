@@ -24,13 +24,15 @@ import socket
 import ssl
 import struct
 import sys
-import time
 import traceback
 from collections import Counter
 from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock, Thread
+
+# The functions, not the module: a test that moves the clock of the code under test moves no clock here.
+from time import monotonic, sleep
 from types import TracebackType
 from typing import Union
 from urllib.parse import parse_qsl
@@ -305,7 +307,7 @@ class StandIn:
         head = reader.head()
         if head is None:
             return False
-        arrived = time.monotonic()
+        arrived = monotonic()
         method, target, headers = _request_line(head)
         raw_body = reader.read(int(headers.get("content-length", 0)))
         path, _, query = target.partition("?")
@@ -329,7 +331,7 @@ class StandIn:
             if self._log:
                 self.requests.append(request)
         if self._latency or answer.delay:
-            time.sleep(self._latency + answer.delay)
+            sleep(self._latency + answer.delay)
         if answer.drop:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             return False
@@ -508,7 +510,7 @@ def main() -> None:
         print(f"# access token: {stand_in.token}", flush=True)
         try:
             while True:
-                time.sleep(3600)
+                sleep(3600)
         except KeyboardInterrupt:
             print("# stopped", file=sys.stderr)
 

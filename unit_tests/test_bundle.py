@@ -26,8 +26,8 @@ from loaders import (
     SmallWorkspace,
     components_in_this_process,
     tables,
-    with_components,
 )
+from under_test import with_components
 
 from local.bundle import write_bundle
 from local.stand_in import StandIn

@@ -7,17 +7,14 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from conftest import CONFIG, STREAMS, TOKEN, Sync, catalog_of, sync
-from loaders import Connector, SmallWorkspace, program, requests_made
-from test_configuration import OAUTH, check, command
+from conftest import CONFIG, STREAMS, TOKEN, Sync, catalog_of, check, discover, sync
+from loaders import Connector, SmallWorkspace, program, requests_made, table_of
+from test_configuration import expired_token, oauth
+from under_test import Json, run
 
-from local.objects import data_source_object
 from local.stand_in import Answer, Request, StandIn, error, on, times
 from local.values import mention_page
 from local.workspace import Workspace
-from source_notion.components import stream_name_of
-
-Json = dict[str, Any]
 
 QUERY = "POST /v1/data_sources/{id}/query"
 PROPERTY = "GET /v1/pages/{id}/properties/{property_id}"
@@ -32,20 +29,15 @@ def add_source(workspace: Workspace, title: str = "Tasks", **properties: Any) ->
     )
 
 
-def table_of(workspace: Workspace, source: str) -> str:
-    """The name of a data source's stream."""
-    return stream_name_of(data_source_object(workspace, workspace.find(source)))
-
-
 def day(number: int) -> str:
     return f"2026-02-{number:02}T12:00:00.000Z"
 
 
 def tables(**config: Any) -> dict[str, Json]:
     """What `discover` gives beside the streams that are always there: the schemas of the tables."""
-    output = command("discover", {**CONFIG, **config})
-    streams = output.catalog.catalog.streams
-    return {each.name: each.json_schema for each in streams if re.search(TABLE, each.name)}
+    return {
+        name: schema for name, schema in discover(**config).items() if re.search(TABLE, name)
+    }
 
 
 def rows_of(result: Sync, table: str) -> dict[str, Json]:
@@ -257,7 +249,7 @@ def test_more_than_25_people_are_complete_where_the_token_was_refreshed_first(
     source = add_source(workspace, Name="title", People="people")
     users = [workspace.add_user(f"User {n}") for n in range(30)]
     workspace.add_row(source, {"Name": "long", "People": users})
-    credentials = {**OAUTH, "access_token": "expired", "refresh_token": api.refresh_token}
+    credentials = oauth(expired_token(), refresh_token=api.refresh_token)
 
     result = sync(table_of(workspace, source), credentials=credentials)
 
@@ -381,7 +373,7 @@ def test_the_data_sources_among_the_rows_of_a_wiki_are_no_rows(
     assert result.errors == {} and result.warnings == []
 
 
-def test_the_six_streams_cost_not_one_request_more_than_without_tables(api: StandIn) -> None:
+def test_the_six_streams_cost_not_one_request_more_than_without_tables() -> None:
     made = []
     for choice in (None, {"selection": "all"}, {"selection": "none"}):
         workspace = SmallWorkspace()
@@ -570,7 +562,7 @@ def test_a_link_that_cannot_be_read_is_refused_by_check_and_discover(
 
     assert status == "FAILED"
     assert sentence in message
-    output = command("discover", {**CONFIG, "databases": some(link)})
+    output = run("discover", {**CONFIG, "databases": some(link)})
     assert any(sentence in each.trace.error.message for each in output.errors)
 
 
@@ -611,7 +603,7 @@ def test_a_refreshed_token_leaves_the_choice_as_it_was(
 ) -> None:
     choice = some(link_with_a_view(two_databases["stock"]))
     for streams in (two_databases["first"], {"users"}):
-        credentials = {**OAUTH, "access_token": "expired", "refresh_token": api.refresh_token}
+        credentials = oauth(expired_token(), refresh_token=api.refresh_token)
 
         assert sync(*streams, credentials=credentials, databases=choice).errors == {}
 
@@ -622,11 +614,7 @@ def test_a_refreshed_token_leaves_the_choice_as_it_was(
         ]
         assert control["control"]["connectorConfig"]["config"] == {
             **CONFIG,
-            "credentials": {
-                **OAUTH,
-                "access_token": api.token,
-                "refresh_token": api.refresh_token,
-            },
+            "credentials": oauth(api.token, refresh_token=api.refresh_token),
             "databases": choice,
         }
 
