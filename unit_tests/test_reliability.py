@@ -3,19 +3,16 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import pairwise
-from queue import Empty, Queue
-from threading import Thread
-from typing import Any
+from threading import Lock
+from typing import Any, Optional
 
 import pytest
-import requests
 from airbyte_cdk.sources.declarative.interpolation.jinja import JinjaInterpolation
-from conftest import CONFIG, environment, sync
+from clock import REAL_MONOTONIC, REAL_SLEEP, Clock
+from conftest import CONFIG, check, serving, sync
 
-from local.stand_in import Answer, StandIn, error, on, rate_limited, times
+from local.stand_in import Answer, Request, StandIn, error, on, rate_limited, times
 from local.workspace import Workspace
-from source_notion import components
 
 pytestmark = pytest.mark.usefixtures("prepared_manifest")
 
@@ -98,97 +95,100 @@ def test_429_pauses_all_workers_until_the_window_opens(
     assert len(early) <= 25
 
 
-def test_429_lets_every_stream_with_the_same_token_wait_before_it_asks(naps: list[float]) -> None:
-    first, second, other = (
-        components.NotionAuthenticator(
-            {"access_token": token}, {"none": ["access_token"]}, "https://example.com", "2026-03-11"
-        )
-        for token in ("a-token", "a-token", "another-token")
-    )
-    first.connection.take_turn()
-    first.connection.end_turn(refused(60))
-
-    other.connection.take_turn()
-    assert naps == []
-    second.connection.take_turn()
-    assert sum(naps) == pytest.approx(60, abs=10)
-
-
-def refused(seconds: int, reason: str = "public_api_request_rate_limit") -> requests.Response:
-    response = requests.Response()
-    response.status_code = 429
-    response.headers["Retry-After"] = str(seconds)
-    response._content = f'{{"additional_data": {{"rate_limit_reason": "{reason}"}}}}'.encode()
-    return response
-
-
-def answered() -> requests.Response:
-    response = requests.Response()
-    response.status_code = 200
-    return response
-
-
-def test_after_a_429_one_request_goes_first_and_each_answer_lets_one_more_go(
-    naps: list[float],
+def test_429_on_one_stream_lets_every_other_one_with_the_same_token_wait(
+    workspace: Workspace, pages: list[str], api: StandIn, clock: Clock
 ) -> None:
-    connection = components.Connection()
-    connection.most_at_once = 10
-    for response in [*[answered() for _ in range(100)], refused(60)]:
-        connection.take_turn()
-        connection.end_turn(response)
-    connection.take_turn()  # waits for the window
-    assert sum(naps) == pytest.approx(60, abs=10)
+    workspace.max_page_size = 2
+    for number in range(60):
+        workspace.add_user(str(number))
+    asked: list[tuple[str, float]] = []
 
-    gone: Queue[None] = Queue()
+    def refuse_the_tenth(request: Request) -> Optional[Answer]:
+        asked.append((request.path, clock.monotonic()))
+        return rate_limited(600) if len(asked) == 10 else None
 
-    def go() -> None:
-        connection.take_turn()
-        gone.put(None)
+    api.answer(refuse_the_tenth)
 
-    for _ in range(2 + 4 + 8 + 10):
-        Thread(target=go, daemon=True).start()
+    result = sync("users", "comments", num_workers=2)
 
-    for under_way, then in pairwise([1, 2, 4, 8, 10]):
-        with pytest.raises(Empty):
-            gone.get(timeout=0.1)
-        for _ in range(under_way):
-            connection.end_turn(answered())
-        for _ in range(then):
-            gone.get(timeout=60)
+    assert result.errors == {}
+    assert len(result.ids("comments")) == 3 and len(result.ids("users")) == 61
+    assert {path for path, _ in asked[10:20]} == {"/v1/users", "/v1/search"}
+    # Besides what was under way, nothing is asked for until the time is over.
+    waited = [time - asked[9][1] for _, time in asked[10:]]
+    assert sum(seconds < 590 for seconds in waited) <= 2
+    assert "Notion asks to slow down: all requests wait for 600 seconds." in result.infos
 
 
-def test_the_size_of_a_window_is_learned_so_that_each_costs_one_429_at_most(
-    workspace: Workspace, pages: list[str], monkeypatch: pytest.MonkeyPatch
+def test_429_lets_no_other_token_wait(
+    workspace: Workspace, api: StandIn, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(components.Connection, "SECONDS_IN_A_WINDOW", 2.0)
-    monkeypatch.setattr(components.Connection, "SMALLEST_LIMIT", 10)
+    small(workspace)
+    api.answer(times(1, on("GET", CHILDREN, rate_limited(600))))
+    other: list[tuple[tuple[str, Optional[str]], int]] = []
+
+    def check_another_meanwhile(seconds: float) -> None:
+        if seconds > 1 and not other:
+            other.append((("", None), 0))
+            wrong = {"auth_type": "token", "token": "another-token"}
+            other[0] = check(credentials=wrong), len(clock.naps)
+        clock.sleep(seconds)
+
+    monkeypatch.setattr(time, "sleep", check_another_meanwhile)
+
+    result = sync("blocks")
+
+    assert len(result.ids("blocks")) == 3
+    (((status, message), naps),) = other
+    assert (status, naps) == ("FAILED", 0)  # it was refused before the first nap was over
+    assert message and "Notion does not accept the access token" in message
+
+
+def test_a_window_that_is_used_up_costs_one_429_a_worker_at_most(
+    workspace: Workspace, pages: list[str]
+) -> None:
+    num_workers = 10
     for page in pages[100:]:
         workspace.trash_page(page)
-    with (
-        StandIn(workspace, CONFIG["credentials"]["token"], 25, window=2.0) as api,
-        environment(api.environment()),
-    ):
-        result = sync("comments", num_workers=10)
+    with serving(workspace, requests_per_minute=25, window=2.0) as api:
+        result = sync("comments", num_workers=num_workers)
 
     assert len(result.ids("comments")) == 3
-    windows = 5  # 100 pages, and their listing
-    assert 1 <= api.count("GET /v1/comments", 429) <= windows + 10
+    assert result.errors == {} and result.warnings == []
+    windows = len(api.requests) // 25  # as many at most can be used up
+    assert 1 <= api.count("GET /v1/comments", 429) <= windows * num_workers
 
 
-def test_limits_of_other_kinds_say_nothing_about_what_a_window_holds(naps: list[float]) -> None:
-    connection = components.Connection()
-    connection.most_at_once = 20
-    for response in (answered(), refused(600, "public_api_space_request_rate_limit")):
-        connection.take_turn()
-        connection.end_turn(response)
-    for _ in range(9):  # one after the other, so that each answer lets one more go at once
-        connection.take_turn()
-        connection.end_turn(answered())
+def test_a_limit_of_the_whole_workspace_is_waited_for_and_slows_nothing_down_afterwards(
+    workspace: Workspace, pages: list[str], api: StandIn, clock: Clock
+) -> None:
+    for page in pages[60:]:
+        workspace.trash_page(page)
+    workers, lock = 4, Lock()
+    under_way, most_after, refused = 0, 0, False
 
-    for _ in range(10):
-        connection.take_turn()
+    def count(request: Request) -> Optional[Answer]:
+        nonlocal under_way, most_after, refused
+        with lock:
+            if not refused:
+                refused = True
+                return rate_limited(600, "public_api_space_request_rate_limit")
+            under_way += 1
+            most_after = max(most_after, under_way)
+        REAL_SLEEP(0.05)
+        with lock:
+            under_way -= 1
+        return None
 
-    assert sum(naps) == pytest.approx(600, abs=10)
+    api.answer(on("GET", COMMENTS, count))
+
+    result = sync("comments", num_workers=workers)
+
+    assert len(result.ids("comments")) == 3
+    assert result.errors == {}
+    assert api.count("GET /v1/comments", 429) == 1
+    assert clock.monotonic() - REAL_MONOTONIC() == pytest.approx(600, abs=60)
+    assert most_after == workers
 
 
 def test_a_connection_that_breaks_gives_its_turn_back(
@@ -821,8 +821,11 @@ def test_a_search_that_says_it_is_incomplete_is_taken_as_far_as_it_goes_with_a_w
     assert "the stream pages no more than its newest 200 items" in warning
 
 
-def test_values_that_several_threads_parse_at_once_disturb_none_of_them() -> None:
+def test_values_that_several_threads_parse_at_once_disturb_none_of_them(
+    workspace: Workspace, api: StandIn
+) -> None:
     """As they did in Python 3.11.0 to 3.11.7."""
+    assert sync("users").errors == {}  # the connector is there
 
     class LetsOthersRun:
         """Lies in a cycle, for the garbage collector to find while a value is parsed."""
