@@ -35,9 +35,7 @@ def day(number: int) -> str:
 
 def tables(**config: Any) -> dict[str, Json]:
     """What `discover` gives beside the streams that are always there: the schemas of the tables."""
-    return {
-        name: schema for name, schema in discover(**config).items() if re.search(TABLE, name)
-    }
+    return {name: schema for name, schema in discover(**config).items() if re.search(TABLE, name)}
 
 
 def rows_of(result: Sync, table: str) -> dict[str, Json]:
