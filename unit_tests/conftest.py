@@ -191,11 +191,11 @@ def naps(clock: Clock) -> list[float]:
     return clock.naps
 
 
-def each_takes_a_minute(clock: Clock) -> Rule:
-    """A rule that lets a minute pass with each request, so that a state may come with each page."""
+def each_request_takes(seconds: float, clock: Clock) -> Rule:
+    """A rule that lets time pass with each request. States come with time: a minute is enough for one."""
 
     def rule(_: Request) -> None:
-        clock.forward(60)
+        clock.forward(seconds)
 
     return rule
 
