@@ -11,7 +11,7 @@ from airbyte_cdk.sources.declarative.interpolation.jinja import JinjaInterpolati
 from clock import REAL_MONOTONIC, REAL_SLEEP, Clock
 from conftest import CONFIG, check, serving, sync
 
-from local.stand_in import Answer, Request, StandIn, error, on, rate_limited, times
+from local.stand_in import Answer, Request, Rule, StandIn, error, on, rate_limited, times
 from local.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("prepared_manifest")
@@ -767,6 +767,20 @@ def test_a_page_that_vanishes_between_listing_and_reading_is_left_out_with_a_war
     assert summary == "Stream blocks left out 1 in all: 1 deleted or not shared."
 
 
+def with_the_id_alone(what: str, hidden: str) -> Rule:
+    """A rule that leaves nothing of an object in a list but its id."""
+
+    def rule(request: Request) -> Answer:
+        answer = request.normal()
+        answer.body["results"] = [
+            {"object": what, "id": hidden} if each["id"] == hidden else each
+            for each in answer.body["results"]
+        ]
+        return answer
+
+    return rule
+
+
 @pytest.mark.parametrize("what", ["page", "block", "data_source"])
 def test_an_object_of_which_notion_gives_the_id_alone_is_left_out_with_a_warning(
     workspace: Workspace, api: StandIn, what: str
@@ -778,14 +792,7 @@ def test_an_object_of_which_notion_gives_the_id_alone_is_left_out_with_a_warning
     ]
     hidden = {"page": pages[0], "block": blocks[1], "data_source": sources[0]}[what]
 
-    def partial(request):
-        answer = request.normal()
-        answer.body["results"] = [
-            {"object": what, "id": hidden} if each["id"] == hidden else each
-            for each in answer.body["results"]
-        ]
-        return answer
-
+    partial = with_the_id_alone(what, hidden)
     api.answer(on("POST", SEARCH, partial))
     api.answer(on("GET", CHILDREN, partial))
 
@@ -797,6 +804,43 @@ def test_an_object_of_which_notion_gives_the_id_alone_is_left_out_with_a_warning
     assert set(result.ids("data_sources")) == set(sources) - {hidden}
     shown = blocks[3:] if what == "page" else blocks
     assert set(result.ids("blocks")) == set(shown) - {hidden}
+
+
+@pytest.mark.parametrize("stream", ["comments", "block_comments"])
+def test_a_comment_of_which_notion_gives_the_id_alone_is_left_out_with_a_warning(
+    workspace: Workspace, api: StandIn, stream: str
+) -> None:
+    page = workspace.add_page(title="Home")
+    block = workspace.add_block(page, text="Text")
+    on_what = {"comments": page, "block_comments": block}[stream]
+    hidden, shown = (workspace.add_comment(on_what, text) for text in ("Hidden", "Shown"))
+    api.answer(on("GET", COMMENTS, with_the_id_alone("comment", hidden)))
+
+    result = sync(stream)
+
+    assert result.errors == {}
+    assert result.ids(stream) == [shown]
+    assert any(
+        f"comment_id {hidden}: Notion gave its id alone." in warning for warning in result.warnings
+    )
+
+
+def test_a_database_of_which_notion_gives_the_id_alone_is_left_out_with_a_warning(
+    workspace: Workspace, api: StandIn
+) -> None:
+    hidden, shown = (workspace.add_database(None, title) for title in ("Hidden", "Shown"))
+    for database in (hidden, shown):
+        workspace.add_data_source(database)
+    partial = Answer(body={"object": "database", "id": hidden})
+    api.answer(on("GET", f"/v1/databases/{hidden}", partial))
+
+    result = sync("databases")
+
+    assert result.errors == {}
+    assert result.ids("databases") == [shown]
+    assert any(
+        f"database_id {hidden}: Notion gave its id alone." in warning for warning in result.warnings
+    )
 
 
 def test_a_search_that_says_it_is_incomplete_is_taken_as_far_as_it_goes_with_a_warning(

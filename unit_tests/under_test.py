@@ -52,7 +52,7 @@ def with_components(config: Mapping[str, Any], bundle: Path) -> Json:
 
 def run(
     command: str,
-    config: Mapping[str, Any],
+    config: Optional[Mapping[str, Any]] = None,
     catalog: Optional[ConfiguredAirbyteCatalog] = None,
     state: Optional[list[Json]] = None,
     *,
@@ -62,14 +62,14 @@ def run(
     """Run a command of Airbyte's protocol in this process, with the runtime's own entry point.
 
     Args:
-        command: `check`, `discover` or `read`.
-        config: the configuration.
+        command: `spec`, `check`, `discover` or `read`.
+        config: the configuration, for all but `spec`.
         catalog: what to read.
         state: what to read on from, as messages.
         debug: whether to log all there is to log.
         manifest_only: whether the runtime builds the connector from its manifest, without the executable.
     """
-    if BUNDLE:
+    if BUNDLE and config is not None:
         config = with_components(config, BUNDLE)
     files = {
         "config": config,
