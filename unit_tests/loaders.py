@@ -92,6 +92,26 @@ class SmallWorkspace(Workspace):
         return sum(-(-count // 100) for count in siblings.values()) or 1
 
 
+class Disorderly(Workspace):
+    """A workspace whose search puts some items further back than their time says.
+
+    Attributes:
+        places_back: how far, by id.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.places_back: dict[str, float] = {}
+
+    def search(self, *how: Any) -> list[Any]:
+        in_order = super().search(*how)
+        places = {
+            entry.id: place + self.places_back.get(entry.id, 0)
+            for place, entry in enumerate(in_order)
+        }
+        return sorted(in_order, key=lambda entry: places[entry.id])
+
+
 def march(day: int) -> str:
     return f"2026-03-{day:02}T12:00:00.000Z"
 

@@ -1,11 +1,13 @@
 """The settings, the connection check, and the ways to sign in."""
 
 import json
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from airbyte_cdk.models import Type
 from conftest import CONFIG, check, environment, sync
 from under_test import run
 
@@ -239,6 +241,39 @@ def test_a_refresh_token_that_was_used_up_asks_to_authenticate_again(
 
     assert status == "FAILED"
     assert "Re-authenticate this source's credentials" in message
+
+
+SECRETS = [
+    "credentials.OAuth2.0.access_token",
+    "credentials.OAuth2.0.client_id",
+    "credentials.OAuth2.0.client_secret",
+    "credentials.OAuth2.0.refresh_token",
+    "credentials.token.token",
+    "access_token",
+]
+
+
+def settings_in(properties: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """All settings of a specification with their paths; of a choice, under what chooses it."""
+    for name, setting in properties.items():
+        yield path + name, setting
+        for option in setting.get("oneOf", []):
+            inner = option["properties"]
+            (choice,) = (each["const"] for each in inner.values() if "const" in each)
+            yield from settings_in(inner, f"{path}{name}.{choice}.")
+
+
+def test_every_secret_of_the_specification_is_marked_and_nothing_else() -> None:
+    (message,) = run("spec").get_message_by_types([Type.SPEC])
+    specification = message.spec.connectionSpecification
+
+    marked = [
+        path
+        for path, setting in settings_in(specification["properties"])
+        if setting.get("airbyte_secret")
+    ]
+
+    assert sorted(marked) == sorted(SECRETS)
 
 
 @pytest.mark.parametrize("debug", [False, True])

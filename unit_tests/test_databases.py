@@ -100,6 +100,28 @@ def test_rows_of_an_import_that_took_an_hour_arrive_each_once(
     assert result.ids(table) == rows
 
 
+def test_a_query_that_says_incomplete_on_its_first_answer_only_gives_all_rows(
+    workspace: Workspace, api: StandIn
+) -> None:
+    workspace.query_limit, workspace.max_page_size = 40, 10
+    source = add_source(workspace)
+    rows = [workspace.add_row(source) for _ in range(60)]  # each created a minute later
+
+    def first_only(request: Request) -> Answer:
+        answer = request.normal()
+        if request.body.get("start_cursor"):
+            answer.body.pop("request_status", None)
+        return answer
+
+    api.answer(on("POST", f"/v1/data_sources/{source}/query", first_only))
+    table = table_of(workspace, source)
+
+    result = sync(table)
+
+    assert result.errors == {}
+    assert result.ids(table) == rows
+
+
 def test_a_row_that_is_edited_while_a_long_table_is_read_is_not_lost(
     workspace: Workspace, api: StandIn
 ) -> None:
@@ -615,6 +637,42 @@ def test_a_refreshed_token_leaves_the_choice_as_it_was(
             "credentials": oauth(api.token, refresh_token=api.refresh_token),
             "databases": choice,
         }
+
+
+# ------------------------------------------------------------------------------ the stream databases
+
+
+def test_a_database_has_the_properties_of_all_its_data_sources(
+    workspace: Workspace, api: StandIn
+) -> None:
+    database = workspace.add_database(None, "Stock")
+    workspace.add_data_source(database, "Clays", {"Name": "title", "Firing": "number"})
+    workspace.add_data_source(database, "Glazes", {"Name": "title", "Colour": "select"})
+
+    (record,) = sync("databases").records["databases"]
+
+    names = [each["name"] for each in record["properties"]]
+    assert sorted(names) == ["Colour", "Firing", "Name", "Name"]
+    assert [each["name"] for each in record["data_sources"]] == ["Clays", "Glazes"]
+
+
+def test_a_time_without_a_fraction_is_a_time_too(workspace: Workspace, api: StandIn) -> None:
+    database = workspace.add_database(None, "Stock", last_edited_time=day(4))
+    workspace.add_data_source(database)
+
+    def without_fraction(request: Request) -> Answer:
+        answer = request.normal()
+        answer.body["last_edited_time"] = "2026-07-04T09:08:57+00:00"
+        return answer
+
+    api.answer(on("GET", "/v1/databases/.*", without_fraction))
+
+    first = sync("databases")
+    again = sync("databases", state=first.state)
+
+    assert first.errors == again.errors == {}
+    assert first.ids("databases") == again.ids("databases") == [database]
+    assert first.state["databases"]["state"] == {"last_edited_time": "2026-07-04T09:08:57.000Z"}
 
 
 # ------------------------------------------------------------------------------- databases that change

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from random import Random
 from typing import Any
 
@@ -438,6 +438,26 @@ def test_a_page_within_one_whose_walk_failed_comes_with_the_next_sync_in_every_s
     )
 
 
+def test_a_hidden_page_edited_again_in_the_minute_of_its_sync_is_read_again(
+    workspace: Workspace, api: StandIn
+) -> None:
+    now = datetime.now(timezone.utc)
+    written = {"created_time": now, "last_edited_time": now}
+    home = workspace.add_page(title="Home")
+    hidden = workspace.add_page(home, "Hidden", **written)
+    workspace.add_block(hidden, text="Text", **written)
+    workspace.unsearchable.add(hidden)
+    workspace.edit_page(home, now)
+    first = sync("blocks")
+    assert first.ids("blocks") == blocks_of(workspace, hidden)
+
+    late = workspace.add_block(hidden, text="Written in the same minute", **written)
+    workspace.edit_page(hidden, now)
+    second = sync("blocks", state=first.state)
+
+    assert late in second.ids("blocks")
+
+
 # --------------------------------------------------------------------------------------- the place
 
 
@@ -465,6 +485,25 @@ def test_pages_know_the_pages_and_databases_that_hold_them(
     assert titles == {page: titles for page, (_, titles) in places.items()}
     # The listing names all but the two blocks that the last page lies in.
     assert api.count(BLOCK) == 2 and api.count(PAGE) == 0
+
+
+def test_a_page_within_a_block_costs_no_request_for_the_block_where_blocks_are_read(
+    workspace: Workspace, api: StandIn
+) -> None:
+    home = workspace.add_page(title="Home")
+    toggle = workspace.add_block(home, "toggle", "More")
+    inner = workspace.add_block(toggle, "toggle", "Still more")
+    pages = [workspace.add_page(holder, "Inside") for holder in (toggle, inner)]
+    for page in pages:
+        workspace.add_block(page, text="Text")
+
+    result = sync("pages", "blocks")
+
+    assert {page["id"]: page["path"] for page in result.records["pages"]} == {
+        home: [],
+        **{page: [home] for page in pages},
+    }
+    assert api.count(BLOCK) == 0
 
 
 def test_a_path_begins_where_the_connection_begins_to_see(
@@ -556,6 +595,29 @@ def test_the_scope_may_be_what_search_leaves_out_and_a_database(
     assert sorted(result.ids("page_markdown")) == sorted(under)
     assert sorted(result.ids("blocks")) == sorted(blocks_of(workspace, *under))
     assert {record["page_id"] for record in result.records["comments"]} == set(under)
+
+
+def test_trashed_pages_outside_the_scope_are_not_read(
+    workspace: Workspace, api: StandIn, tree: dict[str, str]
+) -> None:
+    inside, outside = (workspace.add_page(tree[each], "Gone") for each in ("team", "other"))
+    for page in (inside, outside):
+        workspace.trash_page(page)
+
+    assert sync("trashed_pages", root_pages=[tree["team"]]).ids("trashed_pages") == [inside]
+
+
+def test_a_page_of_the_scope_that_was_edited_exactly_at_the_start_date_is_read(
+    workspace: Workspace, api: StandIn
+) -> None:
+    root = workspace.add_page(title="Root", last_edited_time=march(2))
+    block = workspace.add_block(root, text="Text")
+    workspace.unsearchable.add(root)
+
+    result = sync("pages", "blocks", root_pages=[root], start_date=march(2))
+
+    assert result.ids("pages") == [root]
+    assert result.ids("blocks") == [block]
 
 
 def test_what_the_scope_names_within_a_page_that_it_names_arrives_once(

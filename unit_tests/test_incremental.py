@@ -6,9 +6,11 @@ from time import sleep
 
 import pytest
 from clock import Clock
-from conftest import each_request_takes, sync
+from conftest import each_request_takes, serving, sync
+from loaders import Disorderly
 
-from local.stand_in import Request, StandIn, on, times
+from local.objects import page_object
+from local.stand_in import Answer, Request, StandIn, on, times
 from local.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("prepared_manifest")
@@ -337,6 +339,19 @@ def test_the_state_of_airbytes_published_connector_is_taken_up(
     assert same(walked(api), pages[4:])
 
 
+def test_the_lookback_window_of_a_published_state_is_subtracted_from_its_time(
+    workspace: Workspace, api: StandIn
+) -> None:
+    pages = ten_pages(workspace)
+    two_days = {**PUBLISHED["3.x global"], "lookback_window": 2 * 24 * 3600}
+
+    result = sync("blocks", "comments", state={"blocks": two_days, "comments": two_days})
+
+    # From the fifth of March, less two days.
+    assert same(walked(api), pages[2:])
+    assert {record["page_id"] for record in result.records["comments"]} == set(pages[2:])
+
+
 def test_a_published_state_for_single_pages_spares_those_pages_and_no_other(
     workspace: Workspace, api: StandIn
 ) -> None:
@@ -407,6 +422,74 @@ def test_a_second_look_goes_down_as_long_as_it_finds_something(
     result = sync("pages")
 
     assert same(result.ids("pages"), pages)
+
+
+@pytest.mark.parametrize("places_back", [[30], [45, 80]])
+def test_items_that_search_shows_out_of_place_beyond_its_first_answer_are_found(
+    places_back: list[int],
+) -> None:
+    workspace = Disorderly()
+    workspace.max_page_size = 10
+    pages = [workspace.add_page(title=str(number)) for number in range(120)]
+    with serving(workspace):
+        first = sync("pages", page_discovery="search")
+        edited = pages[: len(places_back)]
+        for page in edited:
+            workspace.edit_page(page, march(20))
+        # Half a place more, to come after the page that is there.
+        workspace.places_back = {
+            page: back + 0.5 for page, back in zip(edited, places_back, strict=True)
+        }
+        second = sync("pages", state=first.state, page_discovery="search")
+
+    assert set(edited) <= set(second.ids("pages"))
+
+
+def test_a_page_edited_while_it_is_being_listed_arrives_in_its_newer_version(
+    workspace: Workspace, api: StandIn
+) -> None:
+    workspace.max_page_size = 2
+    pages = [workspace.add_page(title=str(day), last_edited_time=march(day)) for day in range(1, 6)]
+
+    def edit(request: Request) -> Answer | None:
+        if not (request.body or {}).get("start_cursor"):
+            return None
+        answer = request.normal()
+        workspace.edit_page(pages[4], march(20))  # it was in the first answer
+        return answer
+
+    api.answer(times(1, on("POST", "/v1/search", edit)))
+
+    result = sync("pages", page_discovery="search")
+
+    last_versions = {page["id"]: page["last_edited_time"] for page in result.records["pages"]}
+    assert last_versions == {
+        page: march(20 if page == pages[4] else day) for day, page in enumerate(pages, start=1)
+    }
+
+
+def test_an_older_version_further_down_a_listing_does_not_replace_the_newer_one(
+    workspace: Workspace, api: StandIn
+) -> None:
+    workspace.max_page_size = 2
+    for day in range(1, 5):
+        workspace.add_page(title=str(day), last_edited_time=march(day))
+    newest = workspace.add_page(title="Newest", last_edited_time=march(5))
+    workspace.add_block(newest, text="Text")
+
+    def show_its_older_version(request: Request) -> Answer | None:
+        if not (request.body or {}).get("start_cursor"):
+            return None
+        answer, page = request.normal(), workspace.find(newest)
+        older = page_object(workspace, page)  # type: ignore[arg-type]
+        answer.body["results"].append({**older, "last_edited_time": march(4)})  # type: ignore[index,call-overload]
+        return answer
+
+    api.answer(times(1, on("POST", "/v1/search", show_its_older_version)))
+
+    (block,) = sync("blocks", page_discovery="search").records["blocks"]
+
+    assert block["page_last_edited_time"] == march(5)
 
 
 def test_comments_of_a_page_that_a_listing_missed_arrive_once_the_page_is_edited(

@@ -17,7 +17,7 @@ from clock import Clock
 from conftest import STREAMS, Sync, cases, serving, sync
 from hypothesis import given
 from hypothesis import strategies as st
-from loaders import truth
+from loaders import Disorderly, truth
 from under_test import Json
 
 from local.entries import Block, DataSource, Page
@@ -701,26 +701,6 @@ def test_a_sync_cut_off_after_any_message_is_completed_from_its_last_state(
             results.append(sync(*STREAMS, state=state, num_workers=num_workers))
 
     assert known_after(*results) == content(workspace)
-
-
-class Disorderly(Workspace):
-    """A workspace whose search puts some items further back than their time says.
-
-    Attributes:
-        places_back: how far, by id.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.places_back: dict[str, int] = {}
-
-    def search(self, *how: Any) -> list[Any]:
-        in_order = super().search(*how)
-        places = {
-            entry.id: place + self.places_back.get(entry.id, 0)
-            for place, entry in enumerate(in_order)
-        }
-        return sorted(in_order, key=lambda entry: places[entry.id])
 
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=timezone.utc)
