@@ -17,7 +17,7 @@ from airbyte_cdk.test.entrypoint_wrapper import AirbyteEntrypoint
 from airbyte_cdk.utils.constants import ENV_REQUEST_CACHE_PATH
 from clock import Clock, moved_clock
 from hypothesis import HealthCheck, Phase, settings
-from under_test import BUNDLE, MANIFEST, ROOT, UNSAFE, Json, prepared, run
+from under_test import MANIFEST, ROOT, Json, prepared, run
 
 from local.stand_in import Request, Rule, StandIn
 from local.workspace import Workspace
@@ -215,8 +215,5 @@ def _fresh_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[
     would take one in memory, which lives as long as any source before it.
     """
     monkeypatch.setenv(ENV_REQUEST_CACHE_PATH, str(tmp_path))
-    if BUNDLE:
-        for name, value in UNSAFE.items():
-            monkeypatch.setenv(name, value)
     yield
     logging.getLogger("airbyte").setLevel(logging.INFO)

@@ -38,6 +38,8 @@ BUNDLE = Path(os.environ["SOURCE_NOTION_BUNDLE"]) if "SOURCE_NOTION_BUNDLE" in o
 
 # The runtime runs components that are injected with a manifest only if this is set.
 UNSAFE = {"AIRBYTE_ENABLE_UNSAFE_CODE": "true"}
+if BUNDLE:
+    os.environ.update(UNSAFE)
 
 
 def with_components(config: Mapping[str, Any], bundle: Path) -> Json:
