@@ -200,6 +200,17 @@ def each_request_takes(seconds: float, clock: Clock) -> Rule:
     return rule
 
 
+def lists_pages(request: Request) -> bool:
+    """Whether a request is a search for pages, and not for data sources."""
+    chosen = (request.body or {}).get("filter", {})
+    return request.path == "/v1/search" and chosen.get("value") == "page"
+
+
+def on_searches_for_pages(rule: Rule) -> Rule:
+    """A rule for them only: whether tables are searched for depends on how the connector is started."""
+    return lambda request: rule(request) if lists_pages(request) else None
+
+
 @pytest.fixture(scope="module")
 def prepared_manifest() -> Iterator[None]:
     """Prepares the manifest once for a module of many syncs."""

@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 from clock import Clock
-from conftest import CONFIG, Sync, check, discover, each_request_takes, serving, sync
+from conftest import (
+    CONFIG,
+    Sync,
+    check,
+    discover,
+    each_request_takes,
+    on_searches_for_pages,
+    serving,
+    sync,
+)
 from loaders import requests_made, table_of
 
 from local.entries import DataSource
@@ -740,7 +749,7 @@ def test_what_only_a_page_knows_that_is_edited_during_the_listing_arrives_howeve
         workspace.edit_page(pages[3])
         return answer
 
-    api.answer(times(1, on("POST", "/v1/search", move_to_the_front)))
+    api.answer(times(1, on_searches_for_pages(move_to_the_front)))
 
     result = sync("pages", "blocks")
 

@@ -6,7 +6,7 @@ from time import sleep
 
 import pytest
 from clock import Clock
-from conftest import each_request_takes, serving, sync
+from conftest import each_request_takes, lists_pages, on_searches_for_pages, serving, sync
 from loaders import Disorderly
 
 from local.objects import page_object
@@ -41,11 +41,6 @@ def walked(api: StandIn) -> list[str]:
 def same(ids: list[str], others: list[str]) -> bool:
     """Whether two lists hold the same ids, each as often: workers may overtake each other."""
     return sorted(ids) == sorted(others)
-
-
-def of_pages(request: Request) -> bool:
-    """Whether a request is a search for pages, and not for data sources."""
-    return request.path == "/v1/search" and request.body["filter"]["value"] == "page"  # type: ignore[index]
 
 
 def commented(api: StandIn) -> list[str]:
@@ -105,7 +100,7 @@ def test_an_incremental_read_lists_only_as_far_as_it_must(
 ) -> None:
     pages = [workspace.add_page(title=str(n)) for n in range(1000)]  # a minute apart
     first = sync("pages", page_discovery="search")
-    assert api.count("POST /v1/search") == 10 + 1
+    assert sum(map(lists_pages, api.requests)) == 10 + 1
 
     workspace.edit_page(pages[5])
     api.requests.clear()
@@ -113,7 +108,7 @@ def test_an_incremental_read_lists_only_as_far_as_it_must(
     second = sync("pages", state=first.state, page_discovery="search")
 
     assert pages[5] in second.ids("pages")
-    assert api.count("POST /v1/search") == 1
+    assert sum(map(lists_pages, api.requests)) == 1
 
 
 def test_pages_are_walked_from_the_oldest_up_so_that_any_state_is_true(
@@ -394,13 +389,15 @@ def test_a_second_look_finds_what_moves_to_the_front_of_a_listing(
         workspace.edit_page(pages[10])
         return answer
 
-    api.answer(times(1, on("POST", "/v1/search", move_to_the_front)))
+    api.answer(times(1, on_searches_for_pages(move_to_the_front)))
 
     result = sync("pages", "comments")
 
     assert same(result.ids("pages"), pages)
     assert same(result.ids("comments"), comments)
-    assert Counter(request.body["page_size"] for request in api.requests if of_pages(request)) == {
+    assert Counter(
+        request.body["page_size"] for request in api.requests if lists_pages(request)
+    ) == {
         100: 3,
         99: 2,  # one that finds the page, and one that finds nothing
     }
@@ -417,7 +414,7 @@ def test_a_second_look_goes_down_as_long_as_it_finds_something(
             workspace.edit_page(page)
         return answer
 
-    api.answer(times(1, on("POST", "/v1/search", move_many)))
+    api.answer(times(1, on_searches_for_pages(move_many)))
 
     result = sync("pages")
 
@@ -458,7 +455,7 @@ def test_a_page_edited_while_it_is_being_listed_arrives_in_its_newer_version(
         workspace.edit_page(pages[4], march(20))  # it was in the first answer
         return answer
 
-    api.answer(times(1, on("POST", "/v1/search", edit)))
+    api.answer(times(1, on_searches_for_pages(edit)))
 
     result = sync("pages", page_discovery="search")
 
@@ -485,7 +482,7 @@ def test_an_older_version_further_down_a_listing_does_not_replace_the_newer_one(
         answer.body["results"].append({**older, "last_edited_time": march(4)})  # type: ignore[index,call-overload]
         return answer
 
-    api.answer(times(1, on("POST", "/v1/search", show_its_older_version)))
+    api.answer(times(1, on_searches_for_pages(show_its_older_version)))
 
     (block,) = sync("blocks", page_discovery="search").records["blocks"]
 

@@ -56,7 +56,13 @@ def newest_first(*objects: Json) -> Rule:
 
 
 def search(*objects: Json) -> Rule:
-    return on("POST", "/v1/search", newest_first(*objects))
+    """Answers a search for what these objects are, and finds nothing else."""
+
+    def answer(request: Request) -> Answer:
+        wanted = parameter(request, "filter")["value"]
+        return newest_first(*(each for each in objects if each["object"] == wanted))(request)  # type: ignore[return-value]
+
+    return on("POST", "/v1/search", answer)
 
 
 def a_page() -> Json:

@@ -9,7 +9,7 @@ from typing import Any, Optional
 import pytest
 from airbyte_cdk.sources.declarative.interpolation.jinja import JinjaInterpolation
 from clock import REAL_MONOTONIC, REAL_SLEEP, Clock
-from conftest import CONFIG, check, serving, sync
+from conftest import CONFIG, check, lists_pages, on_searches_for_pages, serving, sync
 
 from local.stand_in import Answer, Request, Rule, StandIn, error, on, rate_limited, times
 from local.workspace import Workspace
@@ -29,11 +29,6 @@ def pages(workspace: Workspace) -> list[str]:
             workspace.add_block(page, text=text)
         workspace.add_comment(page, "Comment")
     return pages
-
-
-def lists_pages(request) -> bool:
-    """Whether a request is a search for pages, and not for data sources."""
-    return (request.body or {}).get("filter", {}).get("value") == "page"
 
 
 def small(workspace: Workspace) -> str:
@@ -290,6 +285,8 @@ def test_503_504_on_listings_are_asked_for_with_a_smaller_page_size_back_up_afte
             workspace.add_block(home, text=str(number))
 
     def too_large(request):
+        if stream == "pages" and not lists_pages(request):
+            return None
         size = int((request.body or request.query)["page_size"])
         return error(status, "service_unavailable", "Too large.") if size > 25 else None
 
@@ -300,8 +297,7 @@ def test_503_504_on_listings_are_asked_for_with_a_smaller_page_size_back_up_afte
     sizes = [
         int((request.body or request.query)["page_size"])
         for request in api.requests
-        if (request.path == SEARCH and stream == "pages" and lists_pages(request))
-        or request.path.endswith(home + "/children")
+        if (stream == "pages" and lists_pages(request)) or request.path.endswith(home + "/children")
     ]
     assert sizes == [100, 50, 25, 100, 100, 100] + ([99] if stream == "pages" else [])
     assert len(naps) == 2
@@ -370,6 +366,8 @@ def test_has_more_without_a_cursor_fails_the_stream_with_a_sentence(
     workspace: Workspace, pages: list[str], api: StandIn, stream: str, method: str, path: str
 ) -> None:
     def without_cursor(request):
+        if stream == "pages" and not lists_pages(request):
+            return None
         answer = request.normal()
         answer.body |= {"has_more": True, "next_cursor": None}
         return answer
@@ -397,12 +395,12 @@ def test_a_cursor_that_repeats_fails_the_stream_with_a_sentence(
         answer.body["next_cursor"] = next(cursors)
         return answer
 
-    api.answer(on("POST", SEARCH, repeating))
+    api.answer(on_searches_for_pages(repeating))
 
     result = sync("pages")
 
     assert "leads back to a page that was read already" in result.errors["pages"]
-    assert api.count("POST /v1/search") == 3
+    assert sum(map(lists_pages, api.requests)) == 3
 
 
 def test_a_search_that_never_ends_fails_the_stream_with_a_sentence(
@@ -416,12 +414,12 @@ def test_a_search_that_never_ends_fails_the_stream_with_a_sentence(
         answer.body |= {"has_more": True, "next_cursor": f"cursor-{next(numbers)}"}
         return answer
 
-    api.answer(on("POST", SEARCH, endless))
+    api.answer(on_searches_for_pages(endless))
 
     result = sync("pages")
 
     assert "does not end: 50 pages held nothing new" in result.errors["pages"]
-    assert api.count("POST /v1/search") == 52  # two that are new, and 50
+    assert sum(map(lists_pages, api.requests)) == 52  # two that are new, and 50
 
 
 def test_a_listing_in_small_pages_or_of_old_records_is_no_endless_one(
@@ -471,7 +469,7 @@ def test_400_start_cursor_invalid_starts_the_listing_over_and_no_record_is_lost(
         message = f"The start_cursor provided is invalid: {cursor}"
         return error(400, "validation_error", message) if cursor else None
 
-    api.answer(times(2, on("POST", SEARCH, expired)))
+    api.answer(times(2, on_searches_for_pages(expired)))
     api.answer(times(3, on("GET", f"/v1/blocks/{home}/children", expired)))
 
     result = sync("pages", "blocks", num_workers=1)
@@ -493,7 +491,7 @@ def test_a_page_edited_before_its_listing_starts_over_is_walked_once(
         workspace.edit_page(pages[249])
         return error(400, "validation_error", f"The start_cursor provided is invalid: {cursor}")
 
-    api.answer(times(1, on("POST", SEARCH, expired)))
+    api.answer(times(1, on_searches_for_pages(expired)))
 
     result = sync("pages", "blocks", num_workers=1)
 
@@ -513,7 +511,7 @@ def test_400_start_cursor_invalid_fails_the_stream_when_it_stays(
         message = f"The start_cursor provided is invalid: {cursor}"
         return error(400, "validation_error", message) if cursor else None
 
-    api.answer(on("POST", SEARCH, expired))
+    api.answer(on_searches_for_pages(expired))
 
     result = sync("pages")
 
@@ -521,7 +519,7 @@ def test_400_start_cursor_invalid_fails_the_stream_when_it_stays(
         "Notion called the cursor of a listing for the stream pages invalid 4 times"
         in (result.errors["pages"])
     )
-    assert api.count("POST /v1/search") == 8
+    assert sum(map(lists_pages, api.requests)) == 8
     assert result.ids("pages") == []
     assert result.state["pages"] == {"last_edited_time": CONFIG["start_date"]}
 
@@ -847,15 +845,13 @@ def test_a_search_that_says_it_is_incomplete_is_taken_as_far_as_it_goes_with_a_w
     workspace: Workspace, pages: list[str], api: StandIn
 ) -> None:
     def cut_short(request):
-        if not lists_pages(request):
-            return None
         answer = request.normal()
         answer.body |= {"request_status": {"type": "incomplete"}}
         if (request.body or {}).get("start_cursor"):
             answer.body |= {"has_more": False, "next_cursor": None}
         return answer
 
-    api.answer(on("POST", SEARCH, cut_short))
+    api.answer(on_searches_for_pages(cut_short))
 
     result = sync("pages")
 
