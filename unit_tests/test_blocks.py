@@ -143,6 +143,23 @@ def test_a_synced_copys_content_is_read_once_with_its_original(
     assert copy not in {r.path.split("/")[3] for r in api.requests if "children" in r.path}
 
 
+def test_a_synced_copy_beside_its_original_costs_no_request(
+    workspace: Workspace, api: StandIn
+) -> None:
+    page = workspace.add_page(title="Home")
+    original = workspace.add_block(page, "synced_block", children=[block("paragraph", "Shared")])
+    for _ in range(2):
+        workspace.add_block(
+            page, "synced_block", synced_from={"type": "block_id", "block_id": original}
+        )
+
+    result = sync("blocks")
+
+    assert len(result.ids("blocks")) == 4
+    asked = [r.path.split("/")[3] for r in api.requests if "children" in r.path]
+    assert sorted(asked) == sorted([page, original])
+
+
 def test_a_synced_copy_whose_original_is_out_of_reach_costs_a_warning_and_not_the_stream(
     workspace: Workspace, api: StandIn
 ) -> None:
