@@ -9,8 +9,7 @@ reaches the stand-in and cannot tell the difference.
         ... run the connector with api.environment() ...
         assert api.count("POST /v1/search") == 3
 
-As a program, `python -m local.stand_in` prints the environment to export, then each request with its status and
-duration, and how many there were of each when it is interrupted.
+As a program, `python -m local.stand_in` prints the environment to export and serves until it is interrupted.
 """
 
 from __future__ import annotations
@@ -20,20 +19,20 @@ import contextlib
 import json
 import math
 import re
-import shlex
 import signal
 import socket
 import ssl
 import struct
-import time
+import sys
 import traceback
 from collections import Counter
-from collections.abc import Callable
-from email.utils import formatdate
 from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock, Thread
+
+# The functions, not the module: a test that moves the clock of the code under test moves no clock here.
+from time import monotonic, sleep
 from types import TracebackType
 from typing import Union
 from urllib.parse import parse_qsl
@@ -142,7 +141,6 @@ class StandIn:
         log: bool = True,
         refresh_token: str = "nrt_sample",
         port: int = 0,
-        when_answered: Callable[[Request, float], None] = lambda request, seconds: None,
     ) -> None:
         """Prepare to serve.
 
@@ -155,7 +153,6 @@ class StandIn:
             log: whether to keep every request in `requests`; `counts` are kept in any case.
             refresh_token: the refresh token that is valid, for client id `sample-client` and its `sample-secret`.
             port: the port; any that is free when left out.
-            when_answered: called after each answer, with the request and how many seconds it took.
         """
         self.workspace = workspace
         self.requests: list[Request] = []
@@ -167,7 +164,6 @@ class StandIn:
         self._latency = latency
         self._log = log
         self._port = port
-        self._when_answered = when_answered
         self._rules: list[Rule] = []
         self._lock = Lock()
         self._connections: set[socket.socket] = set()
@@ -311,7 +307,7 @@ class StandIn:
         head = reader.head()
         if head is None:
             return False
-        arrived = time.monotonic()
+        arrived = monotonic()
         method, target, headers = _request_line(head)
         raw_body = reader.read(int(headers.get("content-length", 0)))
         path, _, query = target.partition("?")
@@ -335,14 +331,13 @@ class StandIn:
             if self._log:
                 self.requests.append(request)
         if self._latency or answer.delay:
-            time.sleep(self._latency + answer.delay)
-        stays = headers.get("connection", "").lower() != "close" and not answer.truncate
+            sleep(self._latency + answer.delay)
         if answer.drop:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        else:
-            connection.sendall(_response(answer, stays))
-        self._when_answered(request, time.monotonic() - arrived)
-        return stays and not answer.drop
+            return False
+        stays = headers.get("connection", "").lower() != "close" and not answer.truncate
+        connection.sendall(_response(answer, stays))
+        return stays
 
     def _answer(self, request: Request, raw_body: bytes) -> Answer:
         """Return what the limit, the first fitting rule or else the API answers."""
@@ -467,7 +462,6 @@ def _response(answer: Answer, stays: bool) -> bytes:
         content = _encode(body).encode()
     headers["Content-Length"] = str(len(content))
     headers["Connection"] = "keep-alive" if stays else "close"
-    headers["Date"] = formatdate(usegmt=True)
     headers.update(answer.headers)
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     head = f"HTTP/1.1 {answer.status} {_REASONS.get(answer.status, 'Unknown')}\r\n{lines}\r\n"
@@ -483,13 +477,8 @@ def _wake(connection: socket.socket) -> None:
 # The program
 
 
-def _print_request(request: Request, seconds: float) -> None:
-    line = f"{request.method} {request.path} {request.status} {seconds * 1000:.0f} ms\n"
-    print(line, end="", flush=True)
-
-
 def main() -> None:
-    """Serve a workspace until interrupted, and print the environment that leads a client to it, and each request."""
+    """Serve a workspace until interrupted, and print the environment that leads a client to it."""
     parser = argparse.ArgumentParser(prog="python -m local.stand_in", description=main.__doc__)
     parser.add_argument(
         "--workspace", type=Path, default=SAMPLE_WORKSPACE, help="a file that Workspace.save wrote"
@@ -514,20 +503,16 @@ def main() -> None:
         options.latency,
         log=False,
         port=options.port,
-        when_answered=_print_request,
     )
     with stand_in:
-        exports = {**stand_in.environment(), "NOTION_TOKEN": stand_in.token}
-        for name, value in exports.items():
-            print(f"export {name}={shlex.quote(value) if value else value}")
-        print("# Export these in another shell. The requests:", flush=True)
+        for name, value in stand_in.environment().items():
+            print(f"export {name}={value}")
+        print(f"# access token: {stand_in.token}", flush=True)
         try:
             while True:
-                time.sleep(3600)
+                sleep(3600)
         except KeyboardInterrupt:
-            print("# How many there were:")
-            for (method, template, status), count in sorted(stand_in.counts.items()):
-                print(f"# {count} {method} {template} {status}")
+            print("# stopped", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -3,49 +3,34 @@
 import json
 import logging
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Optional
+from uuid import uuid4
 
-import backoff._sync
 import pytest
-from airbyte_cdk.models import (
-    AirbyteStateMessage,
-    AirbyteStateMessageSerializer,
-    ConfiguredAirbyteCatalog,
-    ConfiguredAirbyteCatalogSerializer,
-    SyncMode,
-)
-from airbyte_cdk.sources.declarative import concurrent_declarative_source
-from airbyte_cdk.sources.declarative.retrievers import page_size_reducer
-from airbyte_cdk.sources.declarative.schema.json_file_schema_loader import JsonFileSchemaLoader
-from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
-from airbyte_cdk.sources.streams.http import rate_limiting
-from airbyte_cdk.test import entrypoint_wrapper
+from airbyte_cdk.models import ConfiguredAirbyteCatalog, SyncMode
 from airbyte_cdk.test.catalog_builder import CatalogBuilder
-from airbyte_cdk.test.models import ExpectedOutcome
+from airbyte_cdk.test.entrypoint_wrapper import AirbyteEntrypoint
 from airbyte_cdk.utils.constants import ENV_REQUEST_CACHE_PATH
+from clock import Clock, moved_clock
 from hypothesis import HealthCheck, Phase, settings
+from under_test import MANIFEST, ROOT, Json, prepared, run
 
-from local.stand_in import StandIn
-from source_notion.run import SourceNotion, parse_one_at_a_time
+from local.stand_in import Request, Rule, StandIn
 from local.workspace import Workspace
 
-ROOT = Path(__file__).parents[1]
-MANIFEST = ROOT / "source_notion" / "manifest.yaml"
+__all__ = ["MANIFEST", "ROOT"]
+
 SAMPLE = ROOT / "local" / "sample_workspace.json"
 TOKEN = "secret_sample"
 CONFIG: dict[str, Any] = {
     "credentials": {"auth_type": "token", "token": TOKEN},
     "start_date": "2020-01-01T00:00:00.000Z",
 }
-STREAMS = ["blocks", "comments", "pages", "users", "data_sources", "databases"]
-parse_one_at_a_time()
+STREAMS = ["users", "pages", "data_sources", "databases", "blocks", "comments"]
 
 State = dict[str, dict[str, Any]]
 
@@ -80,27 +65,12 @@ class Sync:
 
 
 def catalog_of(*streams: str, full_refresh: bool = False) -> ConfiguredAirbyteCatalog:
-    """A catalog in the order in which `discover` lists the streams."""
-    first = ("blocks", "block_comments", "comments", "page_markdown", "pages")
     builder = CatalogBuilder()
-    for stream in sorted(streams, key=lambda each: first.index(each) if each in first else 9):
+    for stream in streams:
         full = full_refresh or stream == "users"
         mode = SyncMode.full_refresh if full else SyncMode.incremental
         builder = builder.with_stream(stream, mode)
     return builder.build()
-
-
-def state_messages(state: Optional[State]) -> list[AirbyteStateMessage]:
-    """The state as the platform hands it back, through its JSON."""
-    return [
-        AirbyteStateMessageSerializer.load(
-            {
-                "type": "STREAM",
-                "stream": {"stream_descriptor": {"name": name}, "stream_state": value},
-            }
-        )
-        for name, value in json.loads(json.dumps(state or {})).items()
-    ]
 
 
 def sync(
@@ -108,33 +78,33 @@ def sync(
     state: Optional[State] = None,
     full_refresh: bool = False,
     debug: bool = False,
+    manifest_only: bool = False,
     **config: Any,
 ) -> Sync:
-    """Sync streams in this process, with the runtime's own entry point; None leaves a setting out."""
-    catalog, messages = catalog_of(*streams, full_refresh=full_refresh), state_messages(state)
-    config = {key: value for key, value in {**CONFIG, **config}.items() if value is not None}
-    source = SourceNotion(str(MANIFEST), catalog=catalog, config=config, state=messages)
-    output = entrypoint_wrapper.read(
-        source,
-        config,
-        catalog,
-        messages,
-        expected_outcome=ExpectedOutcome.ALLOW_ANY,
+    """Sync streams in this process; None leaves a setting out. For the rest, see `run`."""
+    output = run(
+        "read",
+        {key: value for key, value in {**CONFIG, **config}.items() if value is not None},
+        catalog_of(*streams, full_refresh=full_refresh),
+        [
+            {
+                "type": "STREAM",
+                "stream": {"stream_descriptor": {"name": name}, "stream_state": value},
+            }
+            for name, value in (state or {}).items()
+        ],
         debug=debug,
+        manifest_only=manifest_only,
     )
     result = Sync(
-        output="\n".join(
-            entrypoint_wrapper.AirbyteEntrypoint.airbyte_message_to_string(message)
-            for message in output._messages
-        )
+        output="\n".join(map(AirbyteEntrypoint.airbyte_message_to_string, output._messages))
     )
     for message in output.records:
         result.records.setdefault(message.record.stream, []).append(message.record.data)
     for message in output.state_messages:
-        dumped = json.loads(
-            entrypoint_wrapper.AirbyteEntrypoint.airbyte_message_to_string(message)
-        )["state"]["stream"]
-        result.states.append((dumped["stream_descriptor"]["name"], dumped["stream_state"]))
+        dumped = json.loads(AirbyteEntrypoint.airbyte_message_to_string(message))
+        stream = dumped["state"]["stream"]
+        result.states.append((stream["stream_descriptor"]["name"], stream["stream_state"]))
     for texts, level in ((result.infos, "INFO"), (result.warnings, "WARN")):
         texts += [each.log.message for each in output.logs if each.log.level.value == level]
     for message in output.errors:
@@ -142,6 +112,18 @@ def sync(
         stream = error.stream_descriptor.name if error.stream_descriptor else ""
         result.errors.setdefault(stream, error.message)
     return result
+
+
+def check(**config: Any) -> tuple[str, Optional[str]]:
+    """The connection check's answer: status and message."""
+    (message,) = run("check", config).connection_status_messages
+    return message.connectionStatus.status.value, message.connectionStatus.message
+
+
+def discover(**config: Any) -> dict[str, Json]:
+    """The streams that are discovered, with their schemas."""
+    streams = run("discover", {**CONFIG, **config}).catalog.catalog.streams
+    return {each.name: each.json_schema for each in streams}
 
 
 def cases(number: int) -> settings:
@@ -169,6 +151,21 @@ def environment(variables: dict[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
+@contextmanager
+def serving(workspace: Workspace, **how: Any) -> Iterator[StandIn]:
+    """The stand-in in Notion's place, over a real socket, with a token of its own that CONFIG then holds.
+
+    So nothing that the connector remembers of a token, as its rate limit, gets into another test.
+    """
+    with (
+        StandIn(workspace, token=f"secret_{uuid4().hex}", **how) as api,
+        environment(api.environment()),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setitem(CONFIG["credentials"], "token", api.token)
+        yield api
+
+
 @pytest.fixture
 def workspace() -> Workspace:
     return Workspace()
@@ -176,44 +173,54 @@ def workspace() -> Workspace:
 
 @pytest.fixture
 def api(workspace: Workspace) -> Iterator[StandIn]:
-    """The stand-in in Notion's place, over a real socket, for the fixture's workspace."""
-    with StandIn(workspace, token=TOKEN) as stand_in, environment(stand_in.environment()):
+    """The stand-in in Notion's place, for the fixture's workspace."""
+    with serving(workspace) as stand_in:
         yield stand_in
 
 
 @pytest.fixture
-def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The waits of retries and of the rate limit, in seconds: noted, and slept by the clock alone."""
-    waits: list[float] = []
-    clock = SimpleNamespace(
-        time=lambda: time.time() + sum(waits),
-        monotonic=lambda: time.monotonic() + sum(waits),
-        sleep=lambda seconds: waits.append(seconds) if seconds else None,
-    )
-    from source_notion import rate_limit
-    for module in (backoff._sync, rate_limiting, page_size_reducer, rate_limit):
-        monkeypatch.setattr(module, "time", clock)
-    now = SimpleNamespace(now=lambda: datetime.now() + timedelta(seconds=sum(waits)))
-    monkeypatch.setattr(backoff._sync, "datetime", SimpleNamespace(datetime=now))
-    return waits
+def clock() -> Iterator[Clock]:
+    """The clock of the connector and of the runtime, which the test moves."""
+    with moved_clock() as clock:
+        yield clock
+
+
+@pytest.fixture
+def naps(clock: Clock) -> list[float]:
+    """The waits of retries and of the rate limit, in seconds: noted, and slept by the clock only."""
+    return clock.naps
+
+
+def each_request_takes(seconds: float, clock: Clock) -> Rule:
+    """A rule that lets time pass with each request. States come with time: a minute is enough for one."""
+
+    def rule(_: Request) -> None:
+        clock.forward(seconds)
+
+    return rule
+
+
+def lists_pages(request: Request) -> bool:
+    """Whether a request is a search for pages, and not for data sources."""
+    chosen = (request.body or {}).get("filter", {})
+    return request.path == "/v1/search" and chosen.get("value") == "page"
+
+
+def on_searches_for_pages(rule: Rule) -> Rule:
+    """A rule for them only: whether tables are searched for depends on how the connector is started."""
+    return lambda request: rule(request) if lists_pages(request) else None
 
 
 @pytest.fixture(scope="module")
 def prepared_manifest() -> Iterator[None]:
-    """Reads, resolves and validates the manifest and its schemas once for a module of many syncs."""
-    prepared = YamlDeclarativeSource(str(MANIFEST)).resolved_manifest
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(YamlDeclarativeSource, "_read_and_parse_yaml_file", lambda *_: prepared)
-        patch.setattr(YamlDeclarativeSource, "_pre_process_manifest", lambda _, manifest: manifest)
-        patch.setattr(YamlDeclarativeSource, "_validate_source", lambda _: None)
-        patch.setattr(concurrent_declarative_source, "get_declarative_component_schema", dict)
-        patch.setattr(JsonFileSchemaLoader, "get_json_schema", lambda _: {})
+    """Prepares the manifest once for a module of many syncs."""
+    with prepared():
         yield
 
 
 @pytest.fixture(autouse=True)
 def _fresh_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """What one sync leaves behind in its process, and the next would find: log level, rate limit, cache.
+    """What one sync leaves behind in its process, and the next would find: log level and cache.
 
     The runtime's entry point gives each sync a folder for the cache. A source that a test builds by itself
     would take one in memory, which lives as long as any source before it.

@@ -1,8 +1,8 @@
 """What the tests of whole connectors share: a small workspace with its truth, and the connector as a process."""
 
-import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -16,18 +16,13 @@ from typing import Any, Optional
 import pytest
 import yaml
 from airbyte_cdk.models import ConfiguredAirbyteCatalog, ConfiguredAirbyteCatalogSerializer
-from conftest import MANIFEST, environment
+from conftest import environment
+from under_test import MANIFEST, UNSAFE, Json
 
 from local.entries import Page, block
-from local.objects import data_source_object
 from local.stand_in import StandIn
+from local.values import plain_text
 from local.workspace import Workspace
-from source_notion.columns import stream_name_of
-
-Json = dict[str, Any]
-
-# The runtime runs components that are injected with a manifest only where this is set.
-UNSAFE = {"AIRBYTE_ENABLE_UNSAFE_CODE": "true"}
 
 # The streams that are there whatever the workspace holds, in the order of the manifest.
 STREAMS_OF_THE_MANIFEST: list[str] = [
@@ -97,6 +92,26 @@ class SmallWorkspace(Workspace):
         return sum(-(-count // 100) for count in siblings.values()) or 1
 
 
+class Disorderly(Workspace):
+    """A workspace whose search puts some items further back than their time says.
+
+    Attributes:
+        places_back: how far, by id.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.places_back: dict[str, float] = {}
+
+    def search(self, *how: Any) -> list[Any]:
+        in_order = super().search(*how)
+        places = {
+            entry.id: place + self.places_back.get(entry.id, 0)
+            for place, entry in enumerate(in_order)
+        }
+        return sorted(in_order, key=lambda entry: places[entry.id])
+
+
 def march(day: int) -> str:
     return f"2026-03-{day:02}T12:00:00.000Z"
 
@@ -123,13 +138,21 @@ def truth(workspace: Workspace) -> dict[str, list[str]]:
 
 def tables(workspace: Workspace) -> dict[str, list[str]]:
     """The ids of the rows that each table should deliver, sorted, by the name of its stream."""
-    sources = map(workspace.find, workspace.data_source_ids())
     return {
-        stream_name_of(data_source_object(workspace, source)): sorted(
-            row.id for row in source.rows if isinstance(row, Page) and not row.in_trash
+        table_of(workspace, source): sorted(
+            row.id
+            for row in workspace.find(source).rows  # type: ignore[union-attr]
+            if isinstance(row, Page) and not row.in_trash
         )
-        for source in sources
+        for source in workspace.data_source_ids()
     }
+
+
+def table_of(workspace: Workspace, source_id: str) -> str:
+    """The name of a data source's stream, if its title is short and in plain letters."""
+    title = plain_text(workspace.find(source_id).title)  # type: ignore[union-attr]
+    slug = re.sub("[^a-z0-9]+", "_", title.lower()).strip("_") or "untitled"
+    return f"{'t_' if slug[0].isdigit() else ''}{slug}_{source_id.replace('-', '')[-12:]}"
 
 
 def requests_made(api: StandIn) -> Counter[str]:
@@ -141,16 +164,6 @@ def requests_made(api: StandIn) -> Counter[str]:
 
 
 # ------------------------------------------------------------------------------ injected components
-
-
-def with_components(config: Json, bundle: Path) -> Json:
-    """A configuration that carries a bundle's components to the runtime, beside what it says itself."""
-    components = (bundle / "components.py").read_text()
-    return {
-        **config,
-        "__injected_components_py": components,
-        "__injected_components_py_checksums": {"md5": hashlib.md5(components.encode()).hexdigest()},
-    }
 
 
 @contextmanager

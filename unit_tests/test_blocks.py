@@ -143,6 +143,23 @@ def test_a_synced_copys_content_is_read_once_with_its_original(
     assert copy not in {r.path.split("/")[3] for r in api.requests if "children" in r.path}
 
 
+def test_a_synced_copy_beside_its_original_costs_no_request(
+    workspace: Workspace, api: StandIn
+) -> None:
+    page = workspace.add_page(title="Home")
+    original = workspace.add_block(page, "synced_block", children=[block("paragraph", "Shared")])
+    for _ in range(2):
+        workspace.add_block(
+            page, "synced_block", synced_from={"type": "block_id", "block_id": original}
+        )
+
+    result = sync("blocks")
+
+    assert len(result.ids("blocks")) == 4
+    asked = [r.path.split("/")[3] for r in api.requests if "children" in r.path]
+    assert sorted(asked) == sorted([page, original])
+
+
 def test_a_synced_copy_whose_original_is_out_of_reach_costs_a_warning_and_not_the_stream(
     workspace: Workspace, api: StandIn
 ) -> None:
@@ -186,6 +203,30 @@ def test_a_block_that_contains_itself_is_walked_once(workspace: Workspace, api: 
     warning, summary = result.warnings
     assert outer in warning and page in warning and "contains itself" in warning
     assert summary == "Stream blocks left out 1 in all: 1 read already."
+
+
+def test_a_block_that_is_listed_under_two_siblings_is_walked_once(
+    workspace: Workspace, api: StandIn
+) -> None:
+    page = workspace.add_page(title="Home")
+    first, second = (workspace.add_block(page, "toggle", text) for text in ("One", "Two"))
+    inner = workspace.add_block(first, "toggle", "In both")
+    leaf = workspace.add_block(inner, text="Leaf")
+    workspace.add_block(second, text="so that it has children")
+    in_both = {placed.block["id"]: placed.block for placed in workspace.blocks_of(page)}[inner]
+
+    def answer_with_the_inner_block(request):
+        answer = request.normal()
+        answer.body["results"] = [in_both]
+        return answer
+
+    api.answer(on("GET", f"/v1/blocks/{second}/children", answer_with_the_inner_block))
+
+    result = sync("blocks")
+
+    assert result.ids("blocks") == [first, inner, leaf, second, inner]
+    warning, _ = result.warnings
+    assert inner in warning and page in warning
 
 
 def test_a_page_without_blocks_is_fine(workspace: Workspace, api: StandIn) -> None:
@@ -240,6 +281,30 @@ def test_a_page_that_answers_404_is_left_out_with_a_warning(
     warning, summary = result.warnings
     assert gone in warning and "Could not find it." in warning
     assert summary == "Stream blocks left out 1 in all: 1 deleted or not shared."
+
+
+def test_the_sum_at_the_end_counts_everything_that_was_left_out_by_its_reason(
+    workspace: Workspace, api: StandIn
+) -> None:
+    pages = [workspace.add_page(title=str(number)) for number in range(2)]
+    toggles = [workspace.add_block(pages[0], "toggle", str(number)) for number in range(3)]
+    for toggle in toggles:
+        workspace.add_block(toggle, text="Out of reach")
+        workspace.unsupported_children.add(toggle)
+    gone = error(404, "object_not_found", "Could not find it.")
+    api.answer(on("GET", f"/v1/blocks/{pages[1]}/children", gone))
+    api.answer(on("GET", f"/v1/blocks/{toggles[0]}/children", gone))
+
+    result = sync("blocks")
+
+    assert result.ids("blocks") == toggles
+    assert len(result.warnings) == 5
+    total, _, reasons = result.warnings[-1].partition(" in all: ")
+    assert total == "Stream blocks left out 4"
+    assert sorted(reasons.rstrip(".").split(", ")) == [
+        "2 deleted or not shared",
+        "2 not supported by the API",
+    ]
 
 
 def test_a_fault_while_a_synced_copys_original_is_asked_for_is_retried(

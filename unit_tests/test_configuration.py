@@ -1,43 +1,34 @@
 """The settings, the connection check, and the ways to sign in."""
 
 import json
-import tempfile
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
-from typing import Any, Optional
+from typing import Any
+from uuid import uuid4
 
 import pytest
-from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
-from airbyte_cdk.test import entrypoint_wrapper
-from airbyte_cdk.test.models import ExpectedOutcome
-from conftest import CONFIG, MANIFEST, TOKEN, environment, sync
+from airbyte_cdk.models import Type
+from conftest import CONFIG, check, environment, sync
+from under_test import run
 
 from local.stand_in import Answer, StandIn, error, on, times
 from local.workspace import Workspace
 
-OAUTH = {
-    "auth_type": "OAuth2.0",
-    "client_id": "sample-client",
-    "client_secret": "sample-secret",
-    "access_token": TOKEN,
-}
+
+def oauth(access_token: str = "", **more: str) -> dict[str, str]:
+    """Credentials of a public connection, with the token that is valid if none is given."""
+    return {
+        "auth_type": "OAuth2.0",
+        "client_id": "sample-client",
+        "client_secret": "sample-secret",
+        "access_token": access_token or CONFIG["credentials"]["token"],
+        **more,
+    }
 
 
-def command(name: str, config: dict[str, Any]) -> entrypoint_wrapper.EntrypointOutput:
-    """Run `check` or `discover` in this process, with the runtime's own entry point."""
-    source = YamlDeclarativeSource(str(MANIFEST), config=config)
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump(config, file)
-        file.flush()
-        return entrypoint_wrapper._run_command(
-            source, [name, "--config", file.name], expected_outcome=ExpectedOutcome.ALLOW_ANY
-        )
-
-
-def check(**config: Any) -> tuple[str, Optional[str]]:
-    """The connection check's answer: status and message."""
-    output = command("check", config)
-    (message,) = output.connection_status_messages
-    return message.connectionStatus.status.value, message.connectionStatus.message
+def expired_token() -> str:
+    """Another one each time: what the connector remembers of one must not get into another test."""
+    return f"expired_{uuid4().hex}"
 
 
 def test_check_succeeds_with_one_request(workspace: Workspace, api: StandIn) -> None:
@@ -74,7 +65,7 @@ def test_a_token_that_holds_what_no_token_holds_is_refused_and_never_printed(
     )
 
     status, message = check(**config)
-    discovered = command("discover", config)
+    discovered = run("discover", config)
 
     assert status == "FAILED"
     assert sentence in message
@@ -127,8 +118,8 @@ def test_a_token_at_the_top_level_as_in_very_old_configurations_still_works(
 ) -> None:
     page = workspace.add_page(title="Home")
 
-    assert check(access_token=TOKEN) == ("SUCCEEDED", None)
-    assert sync("pages", credentials=None, access_token=TOKEN).ids("pages") == [page]
+    assert check(access_token=api.token) == ("SUCCEEDED", None)
+    assert sync("pages", credentials=None, access_token=api.token).ids("pages") == [page]
 
 
 FUTURE = (datetime.now(timezone.utc) + timedelta(days=2)).strftime("%Y-%m-%dT00:00:00.000Z")
@@ -147,7 +138,7 @@ def test_a_bad_start_date_is_refused_by_check_discover_and_read(api: StandIn, ca
 
     status, message = check(**{**CONFIG, "start_date": start_date})
     assert (status, sentence in message) == ("FAILED", True)
-    discovered = command("discover", {**CONFIG, "start_date": start_date})
+    discovered = run("discover", {**CONFIG, "start_date": start_date})
     assert any(sentence in error.trace.error.message for error in discovered.errors)
     assert sentence in sync("pages", start_date=start_date).errors[""]
     assert api.requests == []
@@ -167,13 +158,13 @@ def test_oauth_without_a_refresh_token_just_uses_the_access_token(
 ) -> None:
     page = workspace.add_page(title="Home")
 
-    assert sync("pages", credentials=OAUTH).ids("pages") == [page]
+    assert sync("pages", credentials=oauth()).ids("pages") == [page]
     assert api.count("POST /v1/oauth/token") == 0
 
     api.token = "another"
     assert (
         "Notion does not accept the access token"
-        in (sync("pages", credentials=OAUTH).errors["pages"])
+        in (sync("pages", credentials=oauth()).errors["pages"])
     )
     assert api.count("POST /v1/oauth/token") == 0
 
@@ -183,7 +174,7 @@ def test_oauth_with_a_refresh_token_refreshes_once_and_hands_the_rotated_pair_ba
 ) -> None:
     pages = [workspace.add_page(title=str(number)) for number in range(30)]
     first_refresh_token = api.refresh_token
-    credentials = {**OAUTH, "access_token": "expired", "refresh_token": first_refresh_token}
+    credentials = oauth(expired_token(), refresh_token=first_refresh_token)
 
     result = sync("users", "pages", "blocks", "comments", credentials=credentials, num_workers=10)
 
@@ -200,11 +191,7 @@ def test_oauth_with_a_refresh_token_refreshes_once_and_hands_the_rotated_pair_ba
     assert control["control"]["connectorConfig"]["config"] == {
         **CONFIG,
         "num_workers": 10,
-        "credentials": {
-            **OAUTH,
-            "access_token": api.token,
-            "refresh_token": api.refresh_token,
-        },
+        "credentials": oauth(api.token, refresh_token=api.refresh_token),
     }
     assert api.refresh_token != first_refresh_token
 
@@ -213,7 +200,7 @@ def test_a_refresh_during_the_check_saves_nothing_of_the_check(
     workspace: Workspace, api: StandIn, capsys: pytest.CaptureFixture[str]
 ) -> None:
     workspace.add_page(title="Home")
-    credentials = {**OAUTH, "access_token": "expired", "refresh_token": api.refresh_token}
+    credentials = oauth(expired_token(), refresh_token=api.refresh_token)
 
     assert check(credentials=credentials) == ("SUCCEEDED", None)
 
@@ -230,7 +217,7 @@ def test_a_refresh_that_notion_cannot_make_is_tried_once_for_all_that_need_it(
 ) -> None:
     for number in range(100):
         workspace.add_block(workspace.add_page(title=str(number)), text="Text")
-    credentials = {**OAUTH, "refresh_token": api.refresh_token}
+    credentials = oauth(refresh_token=api.refresh_token)
     expired = error(401, "unauthorized", "API token is invalid.")
     api.answer(on("GET", "/v1/blocks/.*", expired))
     api.answer(on("POST", "/v1/oauth/token", error(500, "internal_server_error", "Unexpected.")))
@@ -248,12 +235,45 @@ def test_a_refresh_token_that_was_used_up_asks_to_authenticate_again(
     workspace: Workspace, api: StandIn
 ) -> None:
     workspace.add_page(title="Home")
-    credentials = {**OAUTH, "access_token": "expired", "refresh_token": "used-up"}
+    credentials = oauth(expired_token(), refresh_token="used-up")
 
     status, message = check(credentials=credentials)
 
     assert status == "FAILED"
     assert "Re-authenticate this source's credentials" in message
+
+
+SECRETS = [
+    "credentials.OAuth2.0.access_token",
+    "credentials.OAuth2.0.client_id",
+    "credentials.OAuth2.0.client_secret",
+    "credentials.OAuth2.0.refresh_token",
+    "credentials.token.token",
+    "access_token",
+]
+
+
+def settings_in(properties: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """All settings of a specification with their paths; of a choice, under what chooses it."""
+    for name, setting in properties.items():
+        yield path + name, setting
+        for option in setting.get("oneOf", []):
+            inner = option["properties"]
+            (choice,) = (each["const"] for each in inner.values() if "const" in each)
+            yield from settings_in(inner, f"{path}{name}.{choice}.")
+
+
+def test_every_secret_of_the_specification_is_marked_and_nothing_else() -> None:
+    (message,) = run("spec").get_message_by_types([Type.SPEC])
+    specification = message.spec.connectionSpecification
+
+    marked = [
+        path
+        for path, setting in settings_in(specification["properties"])
+        if setting.get("airbyte_secret")
+    ]
+
+    assert sorted(marked) == sorted(SECRETS)
 
 
 @pytest.mark.parametrize("debug", [False, True])
@@ -264,13 +284,14 @@ def test_the_token_never_appears_in_any_output(
     workspace.add_block(page, text="Text")
     api.answer(times(2, on("GET", ".*", Answer(500, "no"))))
     workspace.capabilities.remove("read_comments")
-    credentials = {**OAUTH, "access_token": "expired_token", "refresh_token": api.refresh_token}
+    expired = expired_token()
+    credentials = oauth(expired, refresh_token=api.refresh_token)
 
     first = sync("users", "blocks", "comments", credentials=credentials, debug=debug)
     printed = capsys.readouterr()
     lines = (first.output + printed.out + printed.err + caplog.text).splitlines()
 
-    secrets = ("expired_token", "sample-secret", api.token)
+    secrets = (expired, "sample-secret", api.token)
     leaks = [
         line
         for line in lines

@@ -3,7 +3,7 @@
 from math import ceil
 
 import pytest
-from conftest import State, environment, sync
+from conftest import State, serving, sync
 from test_properties import fewest_for_blocks
 
 from local.generated import generate
@@ -23,7 +23,7 @@ def listings(workspace: Workspace, pages: list[str]) -> int:
 def test_a_full_sync_of_pages_blocks_and_comments_makes_no_request_twice() -> None:
     workspace = generate(pages=1000, children=5, comments=300)
     pages = workspace.page_ids()
-    with StandIn(workspace) as api, environment(api.environment()):
+    with serving(workspace) as api:
         result = sync("pages", "blocks", "comments", num_workers=10)
 
     assert sorted(result.ids("pages")) == sorted(pages)
@@ -54,7 +54,7 @@ def test_an_incremental_sync_costs_the_listing_of_what_changed_and_the_trees_of_
     changed = [page for page in workspace.page_ids() if page not in last][:10]
     for page in changed:
         workspace.edit_page(page)
-    with StandIn(workspace) as api, environment(api.environment()):
+    with serving(workspace) as api:
         result = sync("pages", "blocks", state=state, num_workers=10, page_discovery="search")
 
     assert set(changed) <= set(result.ids("pages"))

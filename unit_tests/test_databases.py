@@ -7,17 +7,14 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from conftest import CONFIG, STREAMS, TOKEN, Sync, catalog_of, sync
-from loaders import Connector, SmallWorkspace, program, requests_made
-from test_configuration import OAUTH, check, command
+from conftest import CONFIG, STREAMS, TOKEN, Sync, catalog_of, check, discover, sync
+from loaders import Connector, SmallWorkspace, program, requests_made, table_of
+from test_configuration import expired_token, oauth
+from under_test import Json, run
 
-from local.objects import data_source_object
 from local.stand_in import Answer, Request, StandIn, error, on, times
 from local.values import mention_page
 from local.workspace import Workspace
-from source_notion.columns import stream_name_of
-
-Json = dict[str, Any]
 
 QUERY = "POST /v1/data_sources/{id}/query"
 PROPERTY = "GET /v1/pages/{id}/properties/{property_id}"
@@ -32,20 +29,13 @@ def add_source(workspace: Workspace, title: str = "Tasks", **properties: Any) ->
     )
 
 
-def table_of(workspace: Workspace, source: str) -> str:
-    """The name of a data source's stream."""
-    return stream_name_of(data_source_object(workspace, workspace.find(source)))
-
-
 def day(number: int) -> str:
     return f"2026-02-{number:02}T12:00:00.000Z"
 
 
 def tables(**config: Any) -> dict[str, Json]:
     """What `discover` gives beside the streams that are always there: the schemas of the tables."""
-    output = command("discover", {**CONFIG, **config})
-    streams = output.catalog.catalog.streams
-    return {each.name: each.json_schema for each in streams if re.search(TABLE, each.name)}
+    return {name: schema for name, schema in discover(**config).items() if re.search(TABLE, name)}
 
 
 def rows_of(result: Sync, table: str) -> dict[str, Json]:
@@ -107,6 +97,28 @@ def test_rows_of_an_import_that_took_an_hour_arrive_each_once(
     result = sync(table)
 
     assert result.errors == {} and result.warnings == []
+    assert result.ids(table) == rows
+
+
+def test_a_query_that_says_incomplete_on_its_first_answer_only_gives_all_rows(
+    workspace: Workspace, api: StandIn
+) -> None:
+    workspace.query_limit, workspace.max_page_size = 40, 10
+    source = add_source(workspace)
+    rows = [workspace.add_row(source) for _ in range(60)]  # each created a minute later
+
+    def first_only(request: Request) -> Answer:
+        answer = request.normal()
+        if request.body.get("start_cursor"):
+            answer.body.pop("request_status", None)
+        return answer
+
+    api.answer(on("POST", f"/v1/data_sources/{source}/query", first_only))
+    table = table_of(workspace, source)
+
+    result = sync(table)
+
+    assert result.errors == {}
     assert result.ids(table) == rows
 
 
@@ -257,7 +269,7 @@ def test_more_than_25_people_are_complete_where_the_token_was_refreshed_first(
     source = add_source(workspace, Name="title", People="people")
     users = [workspace.add_user(f"User {n}") for n in range(30)]
     workspace.add_row(source, {"Name": "long", "People": users})
-    credentials = {**OAUTH, "access_token": "expired", "refresh_token": api.refresh_token}
+    credentials = oauth(expired_token(), refresh_token=api.refresh_token)
 
     result = sync(table_of(workspace, source), credentials=credentials)
 
@@ -381,7 +393,7 @@ def test_the_data_sources_among_the_rows_of_a_wiki_are_no_rows(
     assert result.errors == {} and result.warnings == []
 
 
-def test_the_six_streams_cost_not_one_request_more_than_without_tables(api: StandIn) -> None:
+def test_the_six_streams_cost_not_one_request_more_than_without_tables() -> None:
     made = []
     for choice in (None, {"selection": "all"}, {"selection": "none"}):
         workspace = SmallWorkspace()
@@ -570,7 +582,7 @@ def test_a_link_that_cannot_be_read_is_refused_by_check_and_discover(
 
     assert status == "FAILED"
     assert sentence in message
-    output = command("discover", {**CONFIG, "databases": some(link)})
+    output = run("discover", {**CONFIG, "databases": some(link)})
     assert any(sentence in each.trace.error.message for each in output.errors)
 
 
@@ -611,7 +623,7 @@ def test_a_refreshed_token_leaves_the_choice_as_it_was(
 ) -> None:
     choice = some(link_with_a_view(two_databases["stock"]))
     for streams in (two_databases["first"], {"users"}):
-        credentials = {**OAUTH, "access_token": "expired", "refresh_token": api.refresh_token}
+        credentials = oauth(expired_token(), refresh_token=api.refresh_token)
 
         assert sync(*streams, credentials=credentials, databases=choice).errors == {}
 
@@ -622,13 +634,45 @@ def test_a_refreshed_token_leaves_the_choice_as_it_was(
         ]
         assert control["control"]["connectorConfig"]["config"] == {
             **CONFIG,
-            "credentials": {
-                **OAUTH,
-                "access_token": api.token,
-                "refresh_token": api.refresh_token,
-            },
+            "credentials": oauth(api.token, refresh_token=api.refresh_token),
             "databases": choice,
         }
+
+
+# ------------------------------------------------------------------------------ the stream databases
+
+
+def test_a_database_has_the_properties_of_all_its_data_sources(
+    workspace: Workspace, api: StandIn
+) -> None:
+    database = workspace.add_database(None, "Stock")
+    workspace.add_data_source(database, "Clays", {"Name": "title", "Firing": "number"})
+    workspace.add_data_source(database, "Glazes", {"Name": "title", "Colour": "select"})
+
+    (record,) = sync("databases").records["databases"]
+
+    names = [each["name"] for each in record["properties"]]
+    assert sorted(names) == ["Colour", "Firing", "Name", "Name"]
+    assert [each["name"] for each in record["data_sources"]] == ["Clays", "Glazes"]
+
+
+def test_a_time_without_a_fraction_is_a_time_too(workspace: Workspace, api: StandIn) -> None:
+    database = workspace.add_database(None, "Stock", last_edited_time=day(4))
+    workspace.add_data_source(database)
+
+    def without_fraction(request: Request) -> Answer:
+        answer = request.normal()
+        answer.body["last_edited_time"] = "2026-07-04T09:08:57+00:00"
+        return answer
+
+    api.answer(on("GET", "/v1/databases/.*", without_fraction))
+
+    first = sync("databases")
+    again = sync("databases", state=first.state)
+
+    assert first.errors == again.errors == {}
+    assert first.ids("databases") == again.ids("databases") == [database]
+    assert first.state["databases"]["state"] == {"last_edited_time": "2026-07-04T09:08:57.000Z"}
 
 
 # ------------------------------------------------------------------------------- databases that change

@@ -4,20 +4,26 @@ import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from random import Random
-from threading import Event
 from typing import Any
 
-import conftest
 import pytest
-from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
-from conftest import CONFIG, MANIFEST, TOKEN, Sync, environment, sync
-from loaders import requests_made
+from clock import Clock
+from conftest import (
+    CONFIG,
+    Sync,
+    check,
+    discover,
+    each_request_takes,
+    on_searches_for_pages,
+    serving,
+    sync,
+)
+from loaders import requests_made, table_of
 
 from local.entries import DataSource
 from local.generated import generate
 from local.stand_in import Answer, Request, StandIn, error, on, times
 from local.workspace import Workspace
-import source_notion.components as components
 
 pytestmark = pytest.mark.usefixtures("prepared_manifest")
 
@@ -27,7 +33,7 @@ DATABASE, CHILDREN, BLOCK = (
     "GET /v1/blocks/{id}/children",
     "GET /v1/blocks/{id}",
 )
-OVER_PAGES = ("blocks", "comments", "page_markdown", "pages")
+OVER_PAGES = ("pages", "blocks", "comments", "page_markdown")
 
 
 def march(day: int) -> str:
@@ -72,7 +78,7 @@ def gaps(workspace: Workspace, api: StandIn) -> Iterator[tuple[Workspace, StandI
     missing = len(nested) // 4
     workspace.unsearchable |= {*chance.sample(nested, missing), *chance.sample(rows, 15)}
     workspace.unsearchable.add(workspace.data_source_ids()[0])
-    with StandIn(workspace, token=TOKEN) as api, environment(api.environment()):
+    with serving(workspace) as api:
         yield workspace, api, missing
 
 
@@ -269,13 +275,12 @@ def test_pages_alone_finds_rows_and_says_who_finds_the_rest(
     )
 
 
-def test_without_the_names_of_the_streams_the_walk_of_the_sync_is_waited_for(
-    gaps: tuple[Workspace, StandIn, int], monkeypatch: pytest.MonkeyPatch
+def test_a_connector_that_the_runtime_builds_from_the_manifest_brings_all_pages_too(
+    gaps: tuple[Workspace, StandIn, int],
 ) -> None:
-    monkeypatch.setattr(conftest, "config_of_a_read", lambda config, _: config)
     workspace, _, _ = gaps
 
-    result = sync("pages", "blocks")
+    result = sync("pages", "blocks", manifest_only=True)
 
     assert sorted(result.ids("pages")) == sorted(workspace.page_ids())
 
@@ -289,7 +294,11 @@ def test_a_view_of_a_database_elsewhere_is_asked_for_once_and_no_warning(
 
     assert first.warnings == [] and first.errors == {}
     assert api.count(DATABASE) == 2  # the view, and the database of the workspace
-    assert "unlisted" not in first.state["blocks"]["parent_state"]["pages"]
+
+    second = sync("blocks", state=first.state)
+
+    assert second.warnings == [] and second.ids("blocks") == []
+    assert api.count(DATABASE) == 2
 
 
 def test_a_data_source_that_search_leaves_out_beside_another_one_of_its_database_is_found(
@@ -303,31 +312,23 @@ def test_a_data_source_that_search_leaves_out_beside_another_one_of_its_database
     first = sync("pages", "blocks")
     assert sorted(first.ids("pages")) == sorted(workspace.page_ids())
     assert sorted(first.ids("blocks")) == sorted(blocks_of(workspace, *workspace.page_ids()))
-    unlisted = first.state["blocks"]["parent_state"]["pages"]["unlisted"]
-    assert unlisted == {"pages": {}, "databases": [tree["database"]]}
 
     workspace.edit_page(idea, march(20))
+    api.counts.clear()
     again = sync("pages", "blocks", state=first.state)
     assert idea in again.ids("pages")
     assert again.ids("blocks") == blocks_of(workspace, idea)
+    # The database is remembered, and not each of its rows.
+    assert (api.count(DATABASE), api.count(PAGE)) == (1, 0)
 
 
 def test_old_rows_that_only_comments_needs_are_in_no_other_stream_and_asked_for_once(
-    workspace: Workspace, api: StandIn, tree: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, api: StandIn, tree: dict[str, str]
 ) -> None:
     old = workspace.add_row(tree["tasks"], {"Name": "Old"}, last_edited_time=march(1))
     workspace.unsearchable |= {tree["tasks"], tree["row"], old}
     comments = [workspace.add_comment(page, "New", march(9)) for page in (old, tree["row"])]
-    asked, found_in_walks = Event(), components.KnownPages.found_in_walks
 
-    def comments_first(known: Any, stream: str, *since: str) -> Iterator[Any]:
-        if stream != "comments":
-            assert asked.wait(30)
-        for found in found_in_walks(known, stream, *since):
-            asked.set()
-            yield found
-
-    monkeypatch.setattr(components.KnownPages, "found_in_walks", comments_first)
     # All hold the database, which is edited on the fourth.
     result = sync(*OVER_PAGES, start_date=march(2))
 
@@ -357,19 +358,25 @@ def test_a_page_that_search_left_out_and_that_is_gone_is_forgotten(
 ) -> None:
     workspace.unsearchable |= {tree["team"], tree["plan"]}
     first = sync("blocks")
-    state = first.state["blocks"]["parent_state"]["pages"]["unlisted"]
-    assert state == {
-        "pages": {tree["team"]: march(2), tree["plan"]: march(3)},
-        "databases": [],
-    }
+
+    def asked_for(result: Sync) -> dict[str, int]:
+        assert result.warnings == [] and result.errors == {}
+        asked = {of: api.count(of) for of in (PAGE, DATABASE, CHILDREN)}
+        api.counts.clear()
+        return asked
+
+    api.counts.clear()
+    unchanged = sync("blocks", state=first.state)
+    assert asked_for(unchanged) == {PAGE: 2, DATABASE: 0, CHILDREN: 0}
 
     workspace.trash_page(tree["plan"])
     workspace.unsearchable.discard(tree["team"])
     workspace.edit_page(tree["team"], march(20))
-    second = sync("blocks", state=first.state)
+    second = sync("blocks", state=unchanged.state)
+    assert asked_for(second)[CHILDREN] == 1  # of the team
 
-    assert second.warnings == [] and second.errors == {}
-    assert "unlisted" not in second.state["blocks"]["parent_state"]["pages"]
+    third = sync("blocks", state=second.state)
+    assert asked_for(third) == {PAGE: 0, DATABASE: 0, CHILDREN: 0}
 
 
 def test_a_data_source_that_vanishes_while_pages_are_looked_for_is_left_out_with_a_warning(
@@ -388,10 +395,10 @@ def test_a_data_source_that_vanishes_while_pages_are_looked_for_is_left_out_with
 
 
 def test_any_state_of_a_walk_knows_the_pages_that_it_met(
-    gaps: tuple[Workspace, StandIn, int], monkeypatch: pytest.MonkeyPatch
+    gaps: tuple[Workspace, StandIn, int], clock: Clock
 ) -> None:
-    monkeypatch.setattr(components.PageContentRetriever, "seconds_between_states", 0)
-    workspace, _, _ = gaps
+    workspace, api, _ = gaps
+    api.answer(each_request_takes(60, clock))
     whole = sync("blocks", num_workers=2)
     everything = set(blocks_of(workspace, *workspace.page_ids()))
     assert set(whole.ids("blocks")) == everything
@@ -409,7 +416,7 @@ def said_until(result: Sync, share: float) -> tuple[set[str], Any]:
         for line in result.output.splitlines()
         if line.startswith(('{"type":"RECORD"', '{"type":"STATE"'))
     ]
-    messages = [components.json.loads(line) for line in lines[: int(len(lines) * share)]]
+    messages = [json.loads(line) for line in lines[: int(len(lines) * share)]]
     records = {each["record"]["data"]["id"] for each in messages if each["type"] == "RECORD"}
     states = {
         each["state"]["stream"]["stream_descriptor"]["name"]: each["state"]["stream"][
@@ -440,6 +447,26 @@ def test_a_page_within_one_whose_walk_failed_comes_with_the_next_sync_in_every_s
     )
 
 
+def test_a_hidden_page_edited_again_in_the_minute_of_its_sync_is_read_again(
+    workspace: Workspace, api: StandIn
+) -> None:
+    now = datetime.now(timezone.utc)
+    written = {"created_time": now, "last_edited_time": now}
+    home = workspace.add_page(title="Home")
+    hidden = workspace.add_page(home, "Hidden", **written)
+    workspace.add_block(hidden, text="Text", **written)
+    workspace.unsearchable.add(hidden)
+    workspace.edit_page(home, now)
+    first = sync("blocks")
+    assert first.ids("blocks") == blocks_of(workspace, hidden)
+
+    late = workspace.add_block(hidden, text="Written in the same minute", **written)
+    workspace.edit_page(hidden, now)
+    second = sync("blocks", state=first.state)
+
+    assert late in second.ids("blocks")
+
+
 # --------------------------------------------------------------------------------------- the place
 
 
@@ -467,6 +494,25 @@ def test_pages_know_the_pages_and_databases_that_hold_them(
     assert titles == {page: titles for page, (_, titles) in places.items()}
     # The listing names all but the two blocks that the last page lies in.
     assert api.count(BLOCK) == 2 and api.count(PAGE) == 0
+
+
+def test_a_page_within_a_block_costs_no_request_for_the_block_where_blocks_are_read(
+    workspace: Workspace, api: StandIn
+) -> None:
+    home = workspace.add_page(title="Home")
+    toggle = workspace.add_block(home, "toggle", "More")
+    inner = workspace.add_block(toggle, "toggle", "Still more")
+    pages = [workspace.add_page(holder, "Inside") for holder in (toggle, inner)]
+    for page in pages:
+        workspace.add_block(page, text="Text")
+
+    result = sync("pages", "blocks")
+
+    assert {page["id"]: page["path"] for page in result.records["pages"]} == {
+        home: [],
+        **{page: [home] for page in pages},
+    }
+    assert api.count(BLOCK) == 0
 
 
 def test_a_path_begins_where_the_connection_begins_to_see(
@@ -560,6 +606,29 @@ def test_the_scope_may_be_what_search_leaves_out_and_a_database(
     assert {record["page_id"] for record in result.records["comments"]} == set(under)
 
 
+def test_trashed_pages_outside_the_scope_are_not_read(
+    workspace: Workspace, api: StandIn, tree: dict[str, str]
+) -> None:
+    inside, outside = (workspace.add_page(tree[each], "Gone") for each in ("team", "other"))
+    for page in (inside, outside):
+        workspace.trash_page(page)
+
+    assert sync("trashed_pages", root_pages=[tree["team"]]).ids("trashed_pages") == [inside]
+
+
+def test_a_page_of_the_scope_that_was_edited_exactly_at_the_start_date_is_read(
+    workspace: Workspace, api: StandIn
+) -> None:
+    root = workspace.add_page(title="Root", last_edited_time=march(2))
+    block = workspace.add_block(root, text="Text")
+    workspace.unsearchable.add(root)
+
+    result = sync("pages", "blocks", root_pages=[root], start_date=march(2))
+
+    assert result.ids("pages") == [root]
+    assert result.ids("blocks") == [block]
+
+
 def test_what_the_scope_names_within_a_page_that_it_names_arrives_once(
     workspace: Workspace, api: StandIn, tree: dict[str, str]
 ) -> None:
@@ -601,16 +670,10 @@ def test_comments_of_pages_that_a_failed_listing_had_not_come_to_arrive_with_the
 
 
 def test_a_page_edited_while_rows_are_asked_for_arrives_however_long_that_takes(
-    workspace: Workspace, api: StandIn, tree: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, api: StandIn, tree: dict[str, str], clock: Clock
 ) -> None:
-    now = datetime.now(timezone.utc) - timedelta(days=1)
-
-    class Clock(datetime):
-        @classmethod
-        def now(cls, zone: Any = None) -> datetime:  # type: ignore[override]
-            return now
-
-    monkeypatch.setattr(components, "datetime", Clock)
+    now = clock.began - timedelta(days=1)
+    clock.stand_still_at(now)
     first = sync("blocks")
     edits: list[str] = []
 
@@ -623,7 +686,7 @@ def test_a_page_edited_while_rows_are_asked_for_arrives_however_long_that_takes(
 
     api.answer(on("POST", "/v1/data_sources/.*/query", edit))
     second = sync("blocks", state=first.state)
-    now += timedelta(minutes=30)
+    clock.forward(30 * 60)
     third = sync("blocks", state=second.state)
 
     assert set(edits) <= {*second.ids("blocks"), *third.ids("blocks")}
@@ -686,7 +749,7 @@ def test_what_only_a_page_knows_that_is_edited_during_the_listing_arrives_howeve
         workspace.edit_page(pages[3])
         return answer
 
-    api.answer(times(1, on("POST", "/v1/search", move_to_the_front)))
+    api.answer(times(1, on_searches_for_pages(move_to_the_front)))
 
     result = sync("pages", "blocks")
 
@@ -699,12 +762,10 @@ def test_tables_are_found_within_the_scope_alone(
 ) -> None:
     elsewhere = workspace.add_database(tree["other"], "Elsewhere")
     workspace.add_data_source(elsewhere, "Elsewhere")
-    config = {**CONFIG, "root_pages": [tree["team"]]}
 
-    source = YamlDeclarativeSource(str(MANIFEST), config=config)
-    names = [stream.name for stream in source.streams(config)]
+    names = discover(root_pages=[tree["team"]])
 
-    assert f"tasks_{tree['tasks'].replace('-', '')[-12:]}" in names
+    assert table_of(workspace, tree["tasks"]) in names
     assert not [name for name in names if name.startswith("elsewhere")]
 
 
@@ -718,13 +779,10 @@ def test_tables_are_found_within_the_scope_alone(
 def test_check_refuses_a_page_that_cannot_be_read(
     workspace: Workspace, api: StandIn, tree: dict[str, str], page: str, sentence: str
 ) -> None:
-    config = {**CONFIG, "root_pages": [tree["team"], page]}
-    source = YamlDeclarativeSource(str(MANIFEST), config=config)
+    status, message = check(**CONFIG, root_pages=[tree["team"], page])
 
-    status = source.check(components.LOGGER, config)
-
-    assert status.status.value == "FAILED"
-    assert sentence in status.message
+    assert status == "FAILED"
+    assert message and sentence in message
 
 
 # ------------------------------------------------------------------------------------------- trash
@@ -741,25 +799,3 @@ def test_moving_a_page_to_the_trash_shows_up_in_the_next_sync(
 
     (page,) = second.records["trashed_pages"]
     assert (page["id"], page["in_trash"]) == (tree["plan"], True)
-
-
-def test_any_number_of_pages_is_kept_and_listed_by_time() -> None:
-    known = components.KnownPages({})
-    pages = [
-        {
-            "object": "page",
-            "id": f"{number:05}",
-            "last_edited_time": march(1 + number * 7 % 31),
-            "properties": [],
-        }
-        for number in range(10_000)
-    ]
-
-    known.note([*pages, pages[0] | {"last_edited_time": march(31)}, pages[0]], listed_by="blocks")
-    known.keep("since", "database", pages)
-
-    assert [found.page for found in known.kept("since")] == pages
-    pages[0]["last_edited_time"] = march(31)  # the newest version that was noted
-    in_order = sorted((page["last_edited_time"], page["id"]) for page in pages)
-    assert list(known.listed("blocks")) == in_order
-    assert known.newest("blocks") == march(31)

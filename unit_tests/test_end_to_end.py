@@ -28,9 +28,7 @@ from airbyte_cdk.cli import source_declarative_manifest
 from conftest import CONFIG, STREAMS, TOKEN, catalog_of, environment
 from loaders import (
     STREAMS_OF_THE_MANIFEST,
-    UNSAFE,
     Connector,
-    Json,
     Run,
     SmallWorkspace,
     march,
@@ -38,8 +36,8 @@ from loaders import (
     requests_made,
     tables,
     truth,
-    with_components,
 )
+from under_test import UNSAFE, Json, with_components
 
 from tools.bundle import write_bundle
 from local.stand_in import StandIn

@@ -2,10 +2,10 @@
 
 import pytest
 from conftest import sync
+from under_test import Json
 
-from local.stand_in import Answer, StandIn, error, on
+from local.stand_in import Answer, Request, StandIn, error, on
 from local.workspace import Workspace
-from source_notion import components
 
 pytestmark = pytest.mark.usefixtures("prepared_manifest")
 
@@ -105,21 +105,26 @@ def test_a_block_that_stays_unknown_is_asked_for_once(workspace: Workspace, api:
     assert api.count(MARKDOWN) == 2
 
 
-@pytest.mark.parametrize(
-    ("markdown", "plain"),
-    [
-        ("## Title\n> a **bold** and *slanted* word", "Title\na bold and slanted word"),
-        ("- [x] done\n1. first\n\t- below", "done\nfirst\nbelow"),
-        ("See [the plan](https://example.com/a_b).", "See the plan."),
-        ('<callout icon="x">\n\tMind the step\n</callout>', "Mind the step"),
-        ("```python\nprint(1)\n```", "print(1)"),
-        ("a * b and 5 \\* 3", "a * b and 5 * 3"),
-        ("~~old~~ `new`", "old new"),
-        ("", ""),
-    ],
-)
-def test_plain_text_is_markdown_without_its_marks(markdown: str, plain: str) -> None:
-    assert components.without_marks(markdown) == plain
+PLAIN_TEXT = {
+    "## Title\n> a **bold** and *slanted* word": "Title\na bold and slanted word",
+    "- [x] done\n1. first\n\t- below": "done\nfirst\nbelow",
+    "See [the plan](https://example.com/a_b).": "See the plan.",
+    '<callout icon="x">\n\tMind the step\n</callout>': "Mind the step",
+    "```python\nprint(1)\n```": "print(1)",
+    "a * b and 5 \\* 3": "a * b and 5 * 3",
+    "~~old~~ `new`": "old new",
+    "": "",
+}
+
+
+def test_plain_text_is_markdown_without_its_marks(workspace: Workspace, api: StandIn) -> None:
+    for text in PLAIN_TEXT:
+        page = workspace.add_page()
+        api.answer(on("GET", f"/v1/pages/{page}/markdown", markdown(text)))
+
+    records = sync("page_markdown").records["page_markdown"]
+
+    assert {each["markdown"]: each["plain_text"] for each in records} == PLAIN_TEXT
 
 
 def test_comments_on_blocks_name_their_page_and_block_and_cost_a_request_a_block(
@@ -251,15 +256,33 @@ def test_blocks_know_the_path_down_to_them_and_their_own_text(
     ]
 
 
-@pytest.mark.parametrize(
-    ("block", "text"),
-    [
-        ({"type": "equation", "equation": {"expression": "a=b"}}, "a=b"),
-        ({"type": "table_row", "table_row": {"cells": [[{"plain_text": "a"}], []]}}, "a\t"),
-        ({"type": "image", "image": {"caption": [{"plain_text": "The kiln"}]}}, "The kiln"),
-        ({"type": "unsupported", "unsupported": None}, ""),
-        ({"type": "meeting_notes", "meeting_notes": {"title": [{"plain_text": "Sync"}]}}, "Sync"),
-    ],
-)
-def test_the_text_of_a_block_is_that_of_its_type(block: dict[str, object], text: str) -> None:
-    assert components.text_of_block(block) == text
+CONTENTS: list[tuple[str, Json | None, str]] = [
+    ("equation", {"expression": "a=b"}, "a=b"),
+    ("table_row", {"cells": [[{"plain_text": "a"}], []]}, "a\t"),
+    ("image", {"caption": [{"plain_text": "The kiln"}]}, "The kiln"),
+    ("bookmark", {"caption": []}, ""),
+    ("unsupported", None, ""),
+    ("meeting_notes", {"title": [{"plain_text": "Sync"}]}, "Sync"),
+    ("paragraph", {"rich_text": [{"plain_text": "In "}, {"plain_text": "two"}]}, "In two"),
+]
+
+
+def test_the_text_of_a_block_is_that_of_its_type(workspace: Workspace, api: StandIn) -> None:
+    page = workspace.add_page()
+    for _ in CONTENTS:
+        workspace.add_block(page, "divider")
+
+    def with_contents(request: Request) -> Answer:
+        answer = request.normal()
+        for block, (kind, content, _) in zip(answer.body["results"], CONTENTS, strict=True):
+            del block["divider"]
+            block |= {"type": kind, kind: content}
+        return answer
+
+    api.answer(on("GET", f"/v1/blocks/{page}/children", with_contents))
+
+    blocks = sync("blocks").records["blocks"]
+
+    assert [(block["type"], block["plain_text"]) for block in blocks] == [
+        (kind, text) for kind, _, text in CONTENTS
+    ]

@@ -7,37 +7,25 @@ arrives is compared with, and that the fewest possible requests are computed fro
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from copy import deepcopy
 from datetime import datetime, timedelta, timezone
 from threading import Lock
 from typing import Any, Optional
 
 import pytest
-from airbyte_cdk.sources.streams.concurrent.state_converters import datetime_stream_state_converter
-from airbyte_cdk.utils.datetime_helpers import AirbyteDateTime
-from conftest import STREAMS, TOKEN, Sync, cases, environment, sync
+from clock import Clock
+from conftest import STREAMS, Sync, cases, serving, sync
 from hypothesis import given
 from hypothesis import strategies as st
-from loaders import truth
+from loaders import Disorderly, truth
+from under_test import Json
 
 from local.entries import Block, DataSource, Page
 from local.objects import comment_object, data_source_object, database_object, page_object
-from local.stand_in import Answer, Request, Rule, StandIn, error, rate_limited
+from local.stand_in import Answer, Request, Rule, error, rate_limited
 from local.workspace import Workspace
-from source_notion import components
-
-Json = dict[str, Any]
 
 pytestmark = pytest.mark.usefixtures("prepared_manifest")
-
-
-@contextmanager
-def serving(workspace: Workspace) -> Iterator[StandIn]:
-    """The stand-in in Notion's place; a fixture would live too long."""
-    with StandIn(workspace, token=TOKEN) as api, environment(api.environment()):
-        yield api
 
 
 # ------------------------------------------------------------------------------------- the workspaces
@@ -330,8 +318,9 @@ edits = st.lists(
     min_size=1,
     max_size=12,
 )
-# All in the same minute, four to a minute, or hours for a sync.
+# All in the same minute, four to a minute, or hours for a sync. States come with time, so never in the first.
 paces = st.sampled_from((0, 15, 300)).map(lambda seconds: timedelta(seconds=seconds))
+paces_with_states = st.sampled_from((15, 60, 300)).map(lambda seconds: timedelta(seconds=seconds))
 
 
 class People:
@@ -341,13 +330,14 @@ class People:
     """
 
     def __init__(
-        self, workspace: Workspace, planned: list[Edit], pace: timedelta, patch: pytest.MonkeyPatch
+        self, workspace: Workspace, planned: list[Edit], pace: timedelta, clock: Clock
     ) -> None:
         self._workspace = workspace
         self._planned = planned
         self._requests = 0
-        self._now = datetime.now(timezone.utc) - timedelta(days=2)
+        self._now = clock.began - timedelta(days=2)
         self._pace = pace
+        self._clock = clock
         self._texts = (f"Edit {number}" for number in range(len(planned)))
         self._blocks = [
             placed.block["id"]
@@ -355,18 +345,7 @@ class People:
             for placed in workspace.blocks_of(page)
             if placed.block["type"] in ("paragraph", "toggle")
         ]
-
-        class Clock(datetime):
-            @classmethod
-            def now(cls, zone: Any = None) -> datetime:  # type: ignore[override]
-                return self._now
-
-        patch.setattr(components, "datetime", Clock)
-        patch.setattr(
-            datetime_stream_state_converter,
-            "ab_datetime_now",
-            lambda: AirbyteDateTime.from_datetime(self._now),
-        )
+        clock.stand_still_at(self._now)
         self.edit(0, self._now - timedelta(minutes=4))
 
     def edit(self, when: int, time: Optional[datetime] = None) -> None:
@@ -398,6 +377,7 @@ class People:
             answer = request.normal()
             self._requests += 1
             self._now += self._pace
+            self._clock.stand_still_at(self._now)
             self.edit(self._requests)
             return answer
 
@@ -412,6 +392,12 @@ def known_after(*results: Sync) -> dict[tuple[str, str], Json]:
         for stream, records in result.records.items()
         for record in records
     }
+
+
+def text_of(block: Json) -> str:
+    """The text of a block that `grow` or `People` made."""
+    content = block[block["type"]] or {}
+    return "".join(each["plain_text"] for each in content.get("rich_text", []))
 
 
 def place(workspace: Workspace, page: Any) -> Json:
@@ -451,7 +437,7 @@ def content(workspace: Workspace) -> dict[tuple[str, str], Json]:
                 "parent": parent,
                 "depth": placed.depth,
                 "path": path,
-                "plain_text": components.text_of_block(placed.block),
+                "plain_text": text_of(placed.block),
                 "page_id": page_id,
                 "page_last_edited_time": page.last_edited_time,
             }
@@ -600,7 +586,7 @@ def named(workspace: Workspace, warnings: list[str]) -> set[tuple[str, str]]:
 )
 def test_faults_without_end_fail_the_stream_or_are_named_and_later_syncs_miss_nothing_else(
     naps: list[float],
-    monkeypatch: pytest.MonkeyPatch,
+    clock: Clock,
     nodes: list[Node],
     page_size: int,
     num_workers: int,
@@ -610,7 +596,7 @@ def test_faults_without_end_fail_the_stream_or_are_named_and_later_syncs_miss_no
     pace: timedelta,
 ) -> None:
     workspace = grow(nodes, page_size)
-    people = People(workspace, planned, pace, monkeypatch)
+    people = People(workspace, planned, pace, clock)
     target, which, after, name = fault
     with serving(workspace) as api:
         api.answer(without_end(workspace, target, which, after, faults_of(target)[name]))
@@ -645,7 +631,7 @@ def test_faults_without_end_fail_the_stream_or_are_named_and_later_syncs_miss_no
 @cases(28)
 @given(nodes=trees, page_size=page_sizes, num_workers=workers, planned=edits, pace=paces)
 def test_of_two_syncs_one_has_every_edit_made_before_between_and_while_the_first_asks(
-    monkeypatch: pytest.MonkeyPatch,
+    clock: Clock,
     nodes: list[Node],
     page_size: int,
     num_workers: int,
@@ -653,7 +639,7 @@ def test_of_two_syncs_one_has_every_edit_made_before_between_and_while_the_first
     pace: timedelta,
 ) -> None:
     workspace = grow(nodes, page_size)
-    people = People(workspace, planned, pace, monkeypatch)
+    people = People(workspace, planned, pace, clock)
     with serving(workspace) as api:
         api.answer(people)
         first = sync(*STREAMS, num_workers=num_workers)
@@ -691,10 +677,10 @@ def cut(result: Sync, after: int) -> Sync:
     num_workers=workers,
     after=st.integers(0, 10_000),
     planned=st.just([]) | edits,
-    pace=paces,
+    pace=paces_with_states,
 )
 def test_a_sync_cut_off_after_any_message_is_completed_from_its_last_state(
-    monkeypatch: pytest.MonkeyPatch,
+    clock: Clock,
     nodes: list[Node],
     page_size: int,
     num_workers: int,
@@ -702,9 +688,8 @@ def test_a_sync_cut_off_after_any_message_is_completed_from_its_last_state(
     planned: list[Edit],
     pace: timedelta,
 ) -> None:
-    monkeypatch.setattr(components.PageContentRetriever, "seconds_between_states", 0)
     workspace = grow(nodes, page_size)
-    people = People(workspace, planned, pace, monkeypatch)
+    people = People(workspace, planned, pace, clock)
     with serving(workspace) as api:
         api.answer(people)
         results = [cut(sync(*STREAMS, num_workers=num_workers), after)]
@@ -716,26 +701,6 @@ def test_a_sync_cut_off_after_any_message_is_completed_from_its_last_state(
             results.append(sync(*STREAMS, state=state, num_workers=num_workers))
 
     assert known_after(*results) == content(workspace)
-
-
-class Disorderly(Workspace):
-    """A workspace whose search puts some items further back than their time says.
-
-    Attributes:
-        places_back: how far, by id.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.places_back: dict[str, int] = {}
-
-    def search(self, *how: Any) -> list[Any]:
-        in_order = super().search(*how)
-        places = {
-            entry.id: place + self.places_back.get(entry.id, 0)
-            for place, entry in enumerate(in_order)
-        }
-        return sorted(in_order, key=lambda entry: places[entry.id])
 
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=timezone.utc)

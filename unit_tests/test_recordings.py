@@ -1,16 +1,14 @@
 """What the real API once answered, sent through each stream: the schemas declare all of it."""
 
 import json
-import logging
 from collections.abc import Iterator
 from typing import Any, Optional
 
 import pytest
-from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
 from airbyte_cdk.utils.datetime_helpers import ab_datetime_try_parse
-from conftest import CONFIG, MANIFEST, ROOT, STREAMS, sync
+from conftest import ROOT, STREAMS, discover, sync
 from jsonschema import Draft7Validator, FormatChecker
-from loaders import Json
+from under_test import Json
 
 from local.stand_in import Answer, Request, Rule, StandIn, on
 
@@ -58,7 +56,13 @@ def newest_first(*objects: Json) -> Rule:
 
 
 def search(*objects: Json) -> Rule:
-    return on("POST", "/v1/search", newest_first(*objects))
+    """Answers a search for what these objects are, and finds nothing else."""
+
+    def answer(request: Request) -> Answer:
+        wanted = parameter(request, "filter")["value"]
+        return newest_first(*(each for each in objects if each["object"] == wanted))(request)  # type: ignore[return-value]
+
+    return on("POST", "/v1/search", answer)
 
 
 def a_page() -> Json:
@@ -110,10 +114,7 @@ def _is_a_point_in_time(value: Any) -> bool:
 
 @pytest.fixture(scope="module")
 def schemas() -> dict[str, Json]:
-    without_tables = {**CONFIG, "databases": {"selection": "none"}}
-    source = YamlDeclarativeSource(str(MANIFEST), config=without_tables)
-    catalog = source.discover(logging.getLogger("airbyte"), without_tables)
-    return {stream.name: stream.json_schema for stream in catalog.streams}
+    return discover(databases={"selection": "none"})
 
 
 def undeclared(value: Any, schema: Optional[Json], path: str) -> Iterator[str]:

@@ -3,19 +3,16 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import pairwise
-from queue import Empty, Queue
-from threading import Thread
-from typing import Any
+from threading import Lock
+from typing import Any, Optional
 
 import pytest
-import requests
 from airbyte_cdk.sources.declarative.interpolation.jinja import JinjaInterpolation
-from conftest import CONFIG, environment, sync
+from clock import REAL_MONOTONIC, REAL_SLEEP, Clock
+from conftest import CONFIG, check, lists_pages, on_searches_for_pages, serving, sync
 
-from local.stand_in import Answer, StandIn, error, on, rate_limited, times
+from local.stand_in import Answer, Request, Rule, StandIn, error, on, rate_limited, times
 from local.workspace import Workspace
-from source_notion import components
 
 pytestmark = pytest.mark.usefixtures("prepared_manifest")
 
@@ -32,11 +29,6 @@ def pages(workspace: Workspace) -> list[str]:
             workspace.add_block(page, text=text)
         workspace.add_comment(page, "Comment")
     return pages
-
-
-def lists_pages(request) -> bool:
-    """Whether a request is a search for pages, and not for data sources."""
-    return (request.body or {}).get("filter", {}).get("value") == "page"
 
 
 def small(workspace: Workspace) -> str:
@@ -98,97 +90,100 @@ def test_429_pauses_all_workers_until_the_window_opens(
     assert len(early) <= 25
 
 
-def test_429_lets_every_stream_with_the_same_token_wait_before_it_asks(naps: list[float]) -> None:
-    first, second, other = (
-        components.NotionAuthenticator(
-            {"access_token": token}, {"none": ["access_token"]}, "https://example.com", "2026-03-11"
-        )
-        for token in ("a-token", "a-token", "another-token")
-    )
-    first.connection.take_turn()
-    first.connection.end_turn(refused(60))
-
-    other.connection.take_turn()
-    assert naps == []
-    second.connection.take_turn()
-    assert sum(naps) == pytest.approx(60, abs=10)
-
-
-def refused(seconds: int, reason: str = "public_api_request_rate_limit") -> requests.Response:
-    response = requests.Response()
-    response.status_code = 429
-    response.headers["Retry-After"] = str(seconds)
-    response._content = f'{{"additional_data": {{"rate_limit_reason": "{reason}"}}}}'.encode()
-    return response
-
-
-def answered() -> requests.Response:
-    response = requests.Response()
-    response.status_code = 200
-    return response
-
-
-def test_after_a_429_one_request_goes_first_and_each_answer_lets_one_more_go(
-    naps: list[float],
+def test_429_on_one_stream_lets_every_other_one_with_the_same_token_wait(
+    workspace: Workspace, pages: list[str], api: StandIn, clock: Clock
 ) -> None:
-    connection = components.Connection()
-    connection.most_at_once = 10
-    for response in [*[answered() for _ in range(100)], refused(60)]:
-        connection.take_turn()
-        connection.end_turn(response)
-    connection.take_turn()  # waits for the window
-    assert sum(naps) == pytest.approx(60, abs=10)
+    workspace.max_page_size = 2
+    for number in range(60):
+        workspace.add_user(str(number))
+    asked: list[tuple[str, float]] = []
 
-    gone: Queue[None] = Queue()
+    def refuse_the_tenth(request: Request) -> Optional[Answer]:
+        asked.append((request.path, clock.monotonic()))
+        return rate_limited(600) if len(asked) == 10 else None
 
-    def go() -> None:
-        connection.take_turn()
-        gone.put(None)
+    api.answer(refuse_the_tenth)
 
-    for _ in range(2 + 4 + 8 + 10):
-        Thread(target=go, daemon=True).start()
+    result = sync("users", "comments", num_workers=2)
 
-    for under_way, then in pairwise([1, 2, 4, 8, 10]):
-        with pytest.raises(Empty):
-            gone.get(timeout=0.1)
-        for _ in range(under_way):
-            connection.end_turn(answered())
-        for _ in range(then):
-            gone.get(timeout=60)
+    assert result.errors == {}
+    assert len(result.ids("comments")) == 3 and len(result.ids("users")) == 61
+    assert {path for path, _ in asked[10:20]} == {"/v1/users", "/v1/search"}
+    # Besides what was under way, nothing is asked for until the time is over.
+    waited = [time - asked[9][1] for _, time in asked[10:]]
+    assert sum(seconds < 590 for seconds in waited) <= 2
+    assert "Notion asks to slow down: all requests wait for 600 seconds." in result.infos
 
 
-def test_the_size_of_a_window_is_learned_so_that_each_costs_one_429_at_most(
-    workspace: Workspace, pages: list[str], monkeypatch: pytest.MonkeyPatch
+def test_429_lets_no_other_token_wait(
+    workspace: Workspace, api: StandIn, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(components.Connection, "SECONDS_IN_A_WINDOW", 2.0)
-    monkeypatch.setattr(components.Connection, "SMALLEST_LIMIT", 10)
+    small(workspace)
+    api.answer(times(1, on("GET", CHILDREN, rate_limited(600))))
+    other: list[tuple[tuple[str, Optional[str]], int]] = []
+
+    def check_another_meanwhile(seconds: float) -> None:
+        if seconds > 1 and not other:
+            other.append((("", None), 0))
+            wrong = {"auth_type": "token", "token": "another-token"}
+            other[0] = check(credentials=wrong), len(clock.naps)
+        clock.sleep(seconds)
+
+    monkeypatch.setattr(time, "sleep", check_another_meanwhile)
+
+    result = sync("blocks")
+
+    assert len(result.ids("blocks")) == 3
+    (((status, message), naps),) = other
+    assert (status, naps) == ("FAILED", 0)  # it was refused before the first nap was over
+    assert message and "Notion does not accept the access token" in message
+
+
+def test_a_window_that_is_used_up_costs_one_429_a_worker_at_most(
+    workspace: Workspace, pages: list[str]
+) -> None:
+    num_workers = 10
     for page in pages[100:]:
         workspace.trash_page(page)
-    with (
-        StandIn(workspace, CONFIG["credentials"]["token"], 25, window=2.0) as api,
-        environment(api.environment()),
-    ):
-        result = sync("comments", num_workers=10)
+    with serving(workspace, requests_per_minute=25, window=2.0) as api:
+        result = sync("comments", num_workers=num_workers)
 
     assert len(result.ids("comments")) == 3
-    windows = 5  # 100 pages, and their listing
-    assert 1 <= api.count("GET /v1/comments", 429) <= windows + 10
+    assert result.errors == {} and result.warnings == []
+    windows = len(api.requests) // 25  # as many at most can be used up
+    assert 1 <= api.count("GET /v1/comments", 429) <= windows * num_workers
 
 
-def test_limits_of_other_kinds_say_nothing_about_what_a_window_holds(naps: list[float]) -> None:
-    connection = components.Connection()
-    connection.most_at_once = 20
-    for response in (answered(), refused(600, "public_api_space_request_rate_limit")):
-        connection.take_turn()
-        connection.end_turn(response)
-    for _ in range(9):  # one after the other, so that each answer lets one more go at once
-        connection.take_turn()
-        connection.end_turn(answered())
+def test_a_limit_of_the_whole_workspace_is_waited_for_and_slows_nothing_down_afterwards(
+    workspace: Workspace, pages: list[str], api: StandIn, clock: Clock
+) -> None:
+    for page in pages[60:]:
+        workspace.trash_page(page)
+    workers, lock = 4, Lock()
+    under_way, most_after, refused = 0, 0, False
 
-    for _ in range(10):
-        connection.take_turn()
+    def count(request: Request) -> Optional[Answer]:
+        nonlocal under_way, most_after, refused
+        with lock:
+            if not refused:
+                refused = True
+                return rate_limited(600, "public_api_space_request_rate_limit")
+            under_way += 1
+            most_after = max(most_after, under_way)
+        REAL_SLEEP(0.05)
+        with lock:
+            under_way -= 1
+        return None
 
-    assert sum(naps) == pytest.approx(600, abs=10)
+    api.answer(on("GET", COMMENTS, count))
+
+    result = sync("comments", num_workers=workers)
+
+    assert len(result.ids("comments")) == 3
+    assert result.errors == {}
+    assert api.count("GET /v1/comments", 429) == 1
+    assert clock.monotonic() - REAL_MONOTONIC() == pytest.approx(600, abs=60)
+    assert most_after == workers
 
 
 def test_a_connection_that_breaks_gives_its_turn_back(
@@ -290,6 +285,8 @@ def test_503_504_on_listings_are_asked_for_with_a_smaller_page_size_back_up_afte
             workspace.add_block(home, text=str(number))
 
     def too_large(request):
+        if stream == "pages" and not lists_pages(request):
+            return None
         size = int((request.body or request.query)["page_size"])
         return error(status, "service_unavailable", "Too large.") if size > 25 else None
 
@@ -300,8 +297,7 @@ def test_503_504_on_listings_are_asked_for_with_a_smaller_page_size_back_up_afte
     sizes = [
         int((request.body or request.query)["page_size"])
         for request in api.requests
-        if (request.path == SEARCH and stream == "pages" and lists_pages(request))
-        or request.path.endswith(home + "/children")
+        if (stream == "pages" and lists_pages(request)) or request.path.endswith(home + "/children")
     ]
     assert sizes == [100, 50, 25, 100, 100, 100] + ([99] if stream == "pages" else [])
     assert len(naps) == 2
@@ -370,6 +366,8 @@ def test_has_more_without_a_cursor_fails_the_stream_with_a_sentence(
     workspace: Workspace, pages: list[str], api: StandIn, stream: str, method: str, path: str
 ) -> None:
     def without_cursor(request):
+        if stream == "pages" and not lists_pages(request):
+            return None
         answer = request.normal()
         answer.body |= {"has_more": True, "next_cursor": None}
         return answer
@@ -397,12 +395,12 @@ def test_a_cursor_that_repeats_fails_the_stream_with_a_sentence(
         answer.body["next_cursor"] = next(cursors)
         return answer
 
-    api.answer(on("POST", SEARCH, repeating))
+    api.answer(on_searches_for_pages(repeating))
 
     result = sync("pages")
 
     assert "leads back to a page that was read already" in result.errors["pages"]
-    assert api.count("POST /v1/search") == 3
+    assert sum(map(lists_pages, api.requests)) == 3
 
 
 def test_a_search_that_never_ends_fails_the_stream_with_a_sentence(
@@ -416,12 +414,12 @@ def test_a_search_that_never_ends_fails_the_stream_with_a_sentence(
         answer.body |= {"has_more": True, "next_cursor": f"cursor-{next(numbers)}"}
         return answer
 
-    api.answer(on("POST", SEARCH, endless))
+    api.answer(on_searches_for_pages(endless))
 
     result = sync("pages")
 
     assert "does not end: 50 pages held nothing new" in result.errors["pages"]
-    assert api.count("POST /v1/search") == 52  # two that are new, and 50
+    assert sum(map(lists_pages, api.requests)) == 52  # two that are new, and 50
 
 
 def test_a_listing_in_small_pages_or_of_old_records_is_no_endless_one(
@@ -471,7 +469,7 @@ def test_400_start_cursor_invalid_starts_the_listing_over_and_no_record_is_lost(
         message = f"The start_cursor provided is invalid: {cursor}"
         return error(400, "validation_error", message) if cursor else None
 
-    api.answer(times(2, on("POST", SEARCH, expired)))
+    api.answer(times(2, on_searches_for_pages(expired)))
     api.answer(times(3, on("GET", f"/v1/blocks/{home}/children", expired)))
 
     result = sync("pages", "blocks", num_workers=1)
@@ -493,7 +491,7 @@ def test_a_page_edited_before_its_listing_starts_over_is_walked_once(
         workspace.edit_page(pages[249])
         return error(400, "validation_error", f"The start_cursor provided is invalid: {cursor}")
 
-    api.answer(times(1, on("POST", SEARCH, expired)))
+    api.answer(times(1, on_searches_for_pages(expired)))
 
     result = sync("pages", "blocks", num_workers=1)
 
@@ -513,7 +511,7 @@ def test_400_start_cursor_invalid_fails_the_stream_when_it_stays(
         message = f"The start_cursor provided is invalid: {cursor}"
         return error(400, "validation_error", message) if cursor else None
 
-    api.answer(on("POST", SEARCH, expired))
+    api.answer(on_searches_for_pages(expired))
 
     result = sync("pages")
 
@@ -521,7 +519,7 @@ def test_400_start_cursor_invalid_fails_the_stream_when_it_stays(
         "Notion called the cursor of a listing for the stream pages invalid 4 times"
         in (result.errors["pages"])
     )
-    assert api.count("POST /v1/search") == 8
+    assert sum(map(lists_pages, api.requests)) == 8
     assert result.ids("pages") == []
     assert result.state["pages"] == {"last_edited_time": CONFIG["start_date"]}
 
@@ -767,6 +765,20 @@ def test_a_page_that_vanishes_between_listing_and_reading_is_left_out_with_a_war
     assert summary == "Stream blocks left out 1 in all: 1 deleted or not shared."
 
 
+def with_the_id_alone(what: str, hidden: str) -> Rule:
+    """A rule that leaves nothing of an object in a list but its id."""
+
+    def rule(request: Request) -> Answer:
+        answer = request.normal()
+        answer.body["results"] = [
+            {"object": what, "id": hidden} if each["id"] == hidden else each
+            for each in answer.body["results"]
+        ]
+        return answer
+
+    return rule
+
+
 @pytest.mark.parametrize("what", ["page", "block", "data_source"])
 def test_an_object_of_which_notion_gives_the_id_alone_is_left_out_with_a_warning(
     workspace: Workspace, api: StandIn, what: str
@@ -778,14 +790,7 @@ def test_an_object_of_which_notion_gives_the_id_alone_is_left_out_with_a_warning
     ]
     hidden = {"page": pages[0], "block": blocks[1], "data_source": sources[0]}[what]
 
-    def partial(request):
-        answer = request.normal()
-        answer.body["results"] = [
-            {"object": what, "id": hidden} if each["id"] == hidden else each
-            for each in answer.body["results"]
-        ]
-        return answer
-
+    partial = with_the_id_alone(what, hidden)
     api.answer(on("POST", SEARCH, partial))
     api.answer(on("GET", CHILDREN, partial))
 
@@ -799,19 +804,54 @@ def test_an_object_of_which_notion_gives_the_id_alone_is_left_out_with_a_warning
     assert set(result.ids("blocks")) == set(shown) - {hidden}
 
 
+@pytest.mark.parametrize("stream", ["comments", "block_comments"])
+def test_a_comment_of_which_notion_gives_the_id_alone_is_left_out_with_a_warning(
+    workspace: Workspace, api: StandIn, stream: str
+) -> None:
+    page = workspace.add_page(title="Home")
+    block = workspace.add_block(page, text="Text")
+    on_what = {"comments": page, "block_comments": block}[stream]
+    hidden, shown = (workspace.add_comment(on_what, text) for text in ("Hidden", "Shown"))
+    api.answer(on("GET", COMMENTS, with_the_id_alone("comment", hidden)))
+
+    result = sync(stream)
+
+    assert result.errors == {}
+    assert result.ids(stream) == [shown]
+    assert any(
+        f"comment_id {hidden}: Notion gave its id alone." in warning for warning in result.warnings
+    )
+
+
+def test_a_database_of_which_notion_gives_the_id_alone_is_left_out_with_a_warning(
+    workspace: Workspace, api: StandIn
+) -> None:
+    hidden, shown = (workspace.add_database(None, title) for title in ("Hidden", "Shown"))
+    for database in (hidden, shown):
+        workspace.add_data_source(database)
+    partial = Answer(body={"object": "database", "id": hidden})
+    api.answer(on("GET", f"/v1/databases/{hidden}", partial))
+
+    result = sync("databases")
+
+    assert result.errors == {}
+    assert result.ids("databases") == [shown]
+    assert any(
+        f"database_id {hidden}: Notion gave its id alone." in warning for warning in result.warnings
+    )
+
+
 def test_a_search_that_says_it_is_incomplete_is_taken_as_far_as_it_goes_with_a_warning(
     workspace: Workspace, pages: list[str], api: StandIn
 ) -> None:
     def cut_short(request):
-        if not lists_pages(request):
-            return None
         answer = request.normal()
         answer.body |= {"request_status": {"type": "incomplete"}}
         if (request.body or {}).get("start_cursor"):
             answer.body |= {"has_more": False, "next_cursor": None}
         return answer
 
-    api.answer(on("POST", SEARCH, cut_short))
+    api.answer(on_searches_for_pages(cut_short))
 
     result = sync("pages")
 
@@ -821,8 +861,11 @@ def test_a_search_that_says_it_is_incomplete_is_taken_as_far_as_it_goes_with_a_w
     assert "the stream pages no more than its newest 200 items" in warning
 
 
-def test_values_that_several_threads_parse_at_once_disturb_none_of_them() -> None:
+def test_values_that_several_threads_parse_at_once_disturb_none_of_them(
+    workspace: Workspace, api: StandIn
+) -> None:
     """As they did in Python 3.11.0 to 3.11.7."""
+    assert sync("users").errors == {}  # the connector is there
 
     class LetsOthersRun:
         """Lies in a cycle, for the garbage collector to find while a value is parsed."""

@@ -1,9 +1,8 @@
 """The sample workspace that `make run` reads: it arrives whole, and has everything to show."""
 
-from conftest import SAMPLE, STREAMS, TOKEN, environment, sync
+from conftest import SAMPLE, STREAMS, serving, sync
 from loaders import truth
 
-from local.stand_in import StandIn
 from local.workspace import Workspace
 
 
@@ -11,7 +10,7 @@ def test_the_sample_workspace_arrives_and_also_what_its_search_hides() -> None:
     workspace = Workspace.load(SAMPLE)
     assert workspace.unsearchable
     expected = truth(workspace)
-    with StandIn(workspace, token=TOKEN) as api, environment(api.environment()):
+    with serving(workspace):
         result = sync(*STREAMS)
 
     assert result.errors == {}

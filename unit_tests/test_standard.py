@@ -12,7 +12,8 @@ from airbyte_cdk.test.standard_tests import DeclarativeSourceTestSuite
 from airbyte_cdk.test.standard_tests.pytest_hooks import pytest_generate_tests  # noqa: F401
 from airbyte_cdk.utils.yaml_loader import safe_load_yaml
 from conftest import CONFIG, TOKEN, environment
-from loaders import Json, SmallWorkspace, components_in_this_process
+from loaders import SmallWorkspace, components_in_this_process
+from under_test import Json
 
 from tools.bundle import write_bundle
 from local.stand_in import StandIn

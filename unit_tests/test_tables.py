@@ -2,27 +2,24 @@
 
 import json
 import random
-from collections.abc import Iterator
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from airbyte_cdk.utils.datetime_helpers import ab_datetime_try_parse
-from conftest import ROOT, cases
+from conftest import ROOT, Sync, cases, discover, serving, sync
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator, FormatChecker
+from under_test import Json
 
-from source_notion.columns import (
-    PROPERTY_TYPES,
-    ROW_FIELDS,
-    _folded,
-    columns_of,
-    row_of,
-    stream_name_of,
-    table_schema_of,
-)
+from local.stand_in import Answer, Request, StandIn, on
+from local.workspace import Workspace
 
-Json = dict[str, Any]
+pytestmark = pytest.mark.usefixtures("prepared_manifest")
 
 RECORDINGS = ROOT.parent / "shared" / "recordings"
 needs_recordings = pytest.mark.skipif(
@@ -60,10 +57,6 @@ def property_of(name: str, property_type: str, property_id: str = "a%3Ab", **mor
     }
 
 
-def schema_of(*properties: Json) -> dict[str, Json]:
-    return {each["name"]: each for each in properties}
-
-
 def page(**properties: Json) -> Json:
     return {
         "object": "page",
@@ -84,20 +77,122 @@ def page(**properties: Json) -> Json:
     }
 
 
-class Losses(list[tuple[str, str]]):
-    """Takes what a row lost."""
+def data_source(
+    properties: Sequence[Json] = (),
+    title: Sequence[str] = ("Table",),
+    source_id: str = "3839ce7b-60a4-8168-ba4d-000b1ee50a86",
+) -> Json:
+    """A data source as search lists it."""
+    return {
+        "object": "data_source",
+        "id": source_id,
+        "created_time": "2026-06-27T17:01:00.000Z",
+        "last_edited_time": "2026-06-27T17:02:00.000Z",
+        "title": rich_text(*title),
+        "properties": {each["name"]: each for each in properties},
+        "parent": {"type": "database_id", "database_id": "3839ce7b-60a4-8168-ba4d-00000000000d"},
+        "database_parent": {"type": "workspace", "workspace": True},
+    }
 
-    def __call__(self, name: str, property_type: str) -> None:
-        self.append((name, property_type))
+
+def answer_with(api: StandIn, *objects: Json) -> None:
+    """Let search list these data sources, and the query of each give these pages."""
+
+    def listed(*results: Json) -> Answer:
+        body = {"object": "list", "results": results, "has_more": False, "next_cursor": None}
+        return Answer(body=body)
+
+    sources = [each for each in objects if each["object"] == "data_source"]
+    pages = [each for each in objects if each["object"] == "page"]
+
+    def rows(request: Request) -> Answer:
+        source_id = request.path.split("/")[3]
+        return listed(
+            *(
+                each
+                for each in pages
+                if each["parent"].get("data_source_id", sources[0]["id"]) == source_id
+            )
+        )
+
+    api.answer(on("POST", "/v1/search", listed(*sources)))
+    api.answer(on("POST", "/v1/data_sources/.*/query", rows))
 
 
-def cells(declared: Json, value: Any, losses: Losses) -> Json:
-    """The columns of one property with a value, checked against their schema."""
-    held = {"id": declared["id"], "type": declared["type"], declared["type"]: value}
-    columns = columns_of(schema_of(declared))
-    row = row_of(page(P=held), columns, losses)
-    assert faults(row, table_schema_of(columns)) == []
-    return {column.name: row[column.name] for column in columns}
+@dataclass
+class Table:
+    """What one data source gives.
+
+    Attributes:
+        schema: that of its stream.
+        rows: its records; the runtime leaves null out of them.
+        lost: what its warning says is null, as (property, type) with the number of rows.
+    """
+
+    schema: Json
+    rows: list[Json]
+    lost: dict[tuple[str, str], int]
+
+
+def table(api: StandIn, properties: Sequence[Json], *pages: Json) -> Table:
+    """Discover and sync a data source with these properties and pages; its rows have to fit its schema."""
+    answer_with(api, data_source(properties), *pages)
+    name = "table_000b1ee50a86"
+    schema = discover()[name]
+    result = sync(name)
+    assert result.errors == {}
+    rows = result.records.get(name, [])
+    assert [faults(row, schema) for row in rows] == [[] for _ in pages]
+    return Table(schema, rows, lost(result))
+
+
+def lost(result: Sync) -> dict[tuple[str, str], int]:
+    """What the warnings say is null, as (property, type) with the number of rows."""
+    found: dict[tuple[str, str], int] = {}
+    for warning in result.warnings:
+        introduction = "has null in place of values that Notion did not compute, or that are not of"
+        assert introduction in warning
+        for count, name, kind in re.findall(r"(\d+) of '(.+?)' \((\w+)\)", warning):
+            assert (name, kind) not in found
+            found[name, kind] = int(count)
+    return found
+
+
+def columns_of(schema: Json, name: str) -> list[str]:
+    """The columns that a property of this name has, in order."""
+    return [each for each in schema["properties"] if each == name or each.startswith(f"{name}_")]
+
+
+def cells(read: Table, name: str) -> Json:
+    """The columns of a property with their values in the only row."""
+    (row,) = read.rows
+    return {column: row.get(column) for column in columns_of(read.schema, name)}
+
+
+def numbered(*types: str) -> list[Json]:
+    """Properties of these types, named P0, P1 and so on; of a rollup, the function follows after a blank."""
+    return [declaration(f"P{number}", each) for number, each in enumerate(types)]
+
+
+def declaration(name: str, property_type: str) -> Json:
+    kind, _, function = property_type.partition(" ")
+    more = {"rollup": {"function": function}} if function else {}
+    return property_of(name, kind, f"id%3A{name}", **more)
+
+
+def page_with(properties: Sequence[Json], *values: Any) -> Json:
+    """A page whose properties have these values, one after the other."""
+    return page(
+        **{
+            each["name"]: {"id": each["id"], "type": each["type"], each["type"]: value}
+            for each, value in zip(properties, values, strict=True)
+        }
+    )
+
+
+def expected_cells(number: int, expected: Json) -> Json:
+    """What a case says of `P`, for the property of that number."""
+    return {f"P{number}{column.removeprefix('P')}": value for column, value in expected.items()}
 
 
 # ------------------------------------------------------------------------------------- the schemas
@@ -113,9 +208,11 @@ def _is_a_point_in_time(value: Any) -> bool:
 def faults(row: Json, schema: Json) -> list[str]:
     """What is wrong with a row, columns that the schema does not declare included."""
     assert schema["additionalProperties"] is True
-    validator = Draft7Validator({**schema, "additionalProperties": False}, format_checker=FORMATS)
-    missing = [f"{name} is missing" for name in schema["properties"] if name not in row]
-    return missing + [error.message for error in validator.iter_errors(row)]
+    declared = schema["properties"].items()
+    never_null = [name for name, column in declared if "null" not in column["type"]]
+    strict = {**schema, "additionalProperties": False, "required": never_null}
+    validator = Draft7Validator(strict, format_checker=FORMATS)
+    return [error.message for error in validator.iter_errors(row)]
 
 
 # -------------------------------------------------------------------------------------- recordings
@@ -137,45 +234,41 @@ def recorded(kind: str) -> list[Json]:
     return [each for file in files for each in objects(file)]
 
 
+TABLE = "_[0-9a-f]{12}$"
+
 # Their value is never null: it holds the type of the result, and the result may be null.
 COMPUTED = ("formula", "rollup")
 
 
 @needs_recordings
-def test_every_recorded_data_source_gets_a_valid_schema_that_its_recorded_rows_fit() -> None:
+def test_every_recorded_data_source_gets_a_valid_schema_that_its_recorded_rows_fit(
+    api: StandIn,
+) -> None:
     data_sources = {each["id"]: each for each in recorded("data_source")}
-    schemas = {
-        data_source_id: table_schema_of(columns_of(data_source["properties"]))
-        for data_source_id, data_source in data_sources.items()
+    rows = [
+        each for each in recorded("page") if each["parent"].get("data_source_id") in data_sources
+    ]
+    # Some are recorded in several versions; here, each is a row.
+    pages = {
+        id: {**row, "id": id} for n, row in enumerate(rows) for id in [f"{n:08x}{row['id'][8:]}"]
     }
-    assert len(schemas) == 57
-    for schema in schemas.values():
+    answer_with(api, *data_sources.values(), *pages.values())
+    nothing_more = {"object": "list", "results": [], "has_more": False, "next_cursor": None}
+    api.answer(on("GET", "/v1/pages/.*/properties/.*", Answer(body=nothing_more)))
+
+    schemas = {name: schema for name, schema in discover().items() if re.search(TABLE, name)}
+    result = sync(*schemas)
+
+    assert (len(schemas), len(pages)) == (57, 118)
+    assert result.errors == {} and result.warnings == []
+    for name, schema in schemas.items():
         Draft7Validator.check_schema(schema)
-
-    losses, checked = Losses(), 0
-    for row in recorded("page"):
-        if data_source := data_sources.get(row["parent"].get("data_source_id")):
-            columns = columns_of(data_source["properties"])
-            record = row_of(row, columns, losses)
-            assert faults(record, schemas[data_source["id"]]) == []
-            filled = {each.property["id"] for each in columns if record[each.name] is not None}
-            assert {
-                value["id"]
-                for value in row["properties"].values()
-                if value["type"] not in COMPUTED and value[value["type"]] is not None
-            } <= filled
-            checked += 1
-    assert checked == 118
-    assert losses == []
-
-
-@needs_recordings
-def test_the_streams_of_all_recorded_data_sources_have_different_names() -> None:
-    data_sources = {each["id"]: each for each in recorded("data_source")}
-
-    names = {stream_name_of(each) for each in data_sources.values()}
-
-    assert len(names) == len(data_sources) == 57
+        for row in result.records.get(name, []):
+            assert faults(row, schema) == []
+            for of, value in pages.pop(row["id"])["properties"].items():
+                if value["type"] not in COMPUTED and value[value["type"]] is not None:
+                    assert any(column.startswith(of) for column in row)
+    assert pages == {}
 
 
 # ------------------------------------------------------------------------------------------ values
@@ -331,70 +424,110 @@ VALUES: list[tuple[str, Any, Json]] = [
 ]
 
 
-def declaration(property_type: str) -> Json:
-    """A property `P` of the type; of a rollup, with the function after the blank."""
-    kind, _, function = property_type.partition(" ")
-    return {**property_of("P", kind), **({"rollup": {"function": function}} if function else {})}
+def test_a_value_of_each_type_fills_the_columns_of_its_type(api: StandIn) -> None:
+    properties = numbered(*(property_type for property_type, _, _ in VALUES))
+
+    read = table(api, properties, page_with(properties, *(value for _, value, _ in VALUES)))
+
+    for number, (_, _, expected) in enumerate(VALUES):
+        assert cells(read, f"P{number}") == expected_cells(number, expected)
+    assert read.lost == {}
 
 
-@pytest.mark.parametrize(("property_type", "value", "expected"), VALUES)
-def test_a_value_of_each_type_fills_the_columns_of_its_type(
-    property_type: str, value: Any, expected: Json
-) -> None:
-    losses = Losses()
+TEXT, TEXTS, NUMBER = ["null", "string"], ["null", "array"], ["null", "number"]
+PERSON = {"P": TEXT, "P_id": TEXT}
+DATES = {"P": TEXT, "P_end": TEXT}
+NUMERIC_FUNCTIONS = (
+    *("count", "count_values", "count_per_group", "unique", "empty", "not_empty"),
+    *("checked", "unchecked", "percent_checked", "percent_unchecked"),
+    *("percent_empty", "percent_not_empty", "percent_per_group"),
+    *("sum", "average", "median", "min", "max", "range"),
+)
 
-    assert cells(declaration(property_type), value, losses) == expected
-    assert losses == []
+# The types of properties and, of rollups, of functions, with their columns.
+TYPES: dict[str, Json] = {
+    "title": {"P": TEXT},
+    "rich_text": {"P": TEXT},
+    "url": {"P": TEXT},
+    "email": {"P": TEXT},
+    "phone_number": {"P": TEXT},
+    "number": {"P": NUMBER},
+    "unique_id": {"P": TEXT, "P_number": ["null", "integer"]},
+    "checkbox": {"P": ["null", "boolean"]},
+    "select": {"P": TEXT},
+    "status": {"P": TEXT},
+    "multi_select": {"P": TEXTS},
+    "date": DATES,
+    "created_time": {"P": TEXT},
+    "last_edited_time": {"P": TEXT},
+    "created_by": PERSON,
+    "last_edited_by": PERSON,
+    "people": {"P": TEXTS, "P_ids": TEXTS},
+    "relation": {"P": TEXTS},
+    "files": {"P": TEXTS, "P_links": TEXTS},
+    "verification": {"P": TEXT, "P_by": TEXT, "P_by_id": TEXT, "P_start": TEXT, "P_end": TEXT},
+    "place": {"P": TEXT, "P_address": TEXT, "P_lat": NUMBER, "P_lon": NUMBER},
+    "button": {"P": TEXT},
+    "formula": {"P": TEXT},
+    "rollup": {"P": TEXT},
+    **{f"rollup {function}": {"P": NUMBER} for function in NUMERIC_FUNCTIONS},
+    **{f"rollup {function}": DATES for function in ("earliest_date", "latest_date", "date_range")},
+    **{f"rollup {function}": {"P": TEXTS} for function in ("show_original", "show_unique")},
+    "rollup product": {"P": TEXT},
+    "hologram": {"P": TEXT},
+}
+COMPUTED_TYPES = [each for each in TYPES if each.startswith(COMPUTED)]
 
 
-def test_the_values_above_cover_every_type_of_property() -> None:
-    covered = {property_type for property_type, _, _ in VALUES}
+def test_no_value_gives_null_in_every_column_of_its_type_and_nothing_is_lost(api: StandIn) -> None:
+    properties = numbered(*TYPES)
 
-    assert {each for each in PROPERTY_TYPES if "rollup " not in each} - covered == set()
+    read = table(api, properties, page_with(properties, *[None] * len(TYPES)))
 
-
-@pytest.mark.parametrize("property_type", [*PROPERTY_TYPES, "hologram"])
-def test_no_value_gives_null_in_every_column_and_nothing_is_lost(property_type: str) -> None:
-    losses = Losses()
-
-    assert set(cells(declaration(property_type), None, losses).values()) == {None}
-    assert losses == []
+    declared = read.schema["properties"]
+    for number, columns in enumerate(TYPES.values()):
+        types = {each: declared[each]["type"] for each in columns_of(read.schema, f"P{number}")}
+        assert types == expected_cells(number, columns)
+        assert set(cells(read, f"P{number}").values()) == {None}
+    assert read.lost == {}
 
 
 @pytest.mark.parametrize("kind", ["unsupported", "incomplete"])
-@pytest.mark.parametrize(
-    "property_type", [each for each in PROPERTY_TYPES if each[:6] in "formula rollup"]
-)
-def test_what_notion_did_not_compute_is_null_and_reported(property_type: str, kind: str) -> None:
-    losses = Losses()
+def test_what_notion_did_not_compute_is_null_and_reported(api: StandIn, kind: str) -> None:
+    properties = numbered(*COMPUTED_TYPES)
+    not_computed = [{"type": kind, kind: {}}] * len(properties)
 
-    values = cells(declaration(property_type), {"type": kind, kind: {}}, losses)
+    read = table(api, properties, page_with(properties, *not_computed))
 
-    assert set(values.values()) == {None}
-    assert losses == [("P", property_type.partition(" ")[0])]
+    for number in range(len(properties)):
+        assert set(cells(read, f"P{number}").values()) == {None}
+    assert read.lost == {(each["name"], each["type"]): 1 for each in properties}
 
 
-@pytest.mark.parametrize(
-    ("property_type", "value", "expected"),
-    [
-        ("number", "12", {"P": None}),
-        ("number", True, {"P": None}),
-        ("checkbox", 1, {"P": None}),
-        ("date", {"start": "tomorrow", "end": None}, {"P": None, "P_end": None}),
-        ("date", {"start": "2024-13-02", "end": "2024-01-02"}, {"P": None, "P_end": "2024-01-02"}),
-        ("created_time", "2024-01-02", {"P": None}),
-        ("rollup sum", {"type": "date", "date": DAY}, {"P": None}),
-        ("people", [{"name": "Nobody"}], {"P": ["Nobody"], "P_ids": None}),
-        ("multi_select", {"name": "A"}, {"P": None}),
-    ],
-)
-def test_a_malformed_value_is_null_and_reported_once(
-    property_type: str, value: Any, expected: Json
-) -> None:
-    losses = Losses()
+MALFORMED: list[tuple[str, Any, Json]] = [
+    ("number", "12", {"P": None}),
+    ("number", True, {"P": None}),
+    ("checkbox", 1, {"P": None}),
+    ("date", {"start": "tomorrow", "end": None}, {"P": None, "P_end": None}),
+    ("date", {"start": "2024-13-02", "end": "2024-01-02"}, {"P": None, "P_end": "2024-01-02"}),
+    ("created_time", "2024-01-02", {"P": None}),
+    ("rollup sum", {"type": "date", "date": DAY}, {"P": None}),
+    ("people", [{"name": "Nobody"}], {"P": ["Nobody"], "P_ids": None}),
+    ("multi_select", {"name": "A"}, {"P": None}),
+]
 
-    assert cells(declaration(property_type), value, losses) == expected
-    assert losses == [("P", property_type.partition(" ")[0])]
+
+def test_a_malformed_value_is_null_and_reported_once_for_each_row(api: StandIn) -> None:
+    properties = numbered(*(property_type for property_type, _, _ in MALFORMED))
+    malformed = page_with(properties, *(value for _, value, _ in MALFORMED))
+    another = {**malformed, "id": malformed["id"].replace("38b9", "38ba")}
+
+    read = table(api, properties, malformed, another)
+
+    assert read.lost == {(each["name"], each["type"]): 2 for each in properties}
+    del read.rows[1]
+    for number, (_, _, expected) in enumerate(MALFORMED):
+        assert cells(read, f"P{number}") == expected_cells(number, expected)
 
 
 # ------------------------------------------------------------------------------------- random values
@@ -402,7 +535,7 @@ def test_a_malformed_value_is_null_and_reported_once(
 # JSON that often has the keys and the words that the mapping looks for.
 words = st.sampled_from(
     [
-        *PROPERTY_TYPES,
+        *TYPES,
         *("id", "name", "type", "start", "end", "plain_text", "url", "array", "string", "boolean"),
         *("unsupported", "incomplete", "prefix", "state", "verified_by", "lat", "lon"),
     ]
@@ -427,103 +560,112 @@ random_values = random_json | st.tuples(words, random_json, random_json).map(
 )
 
 
-@cases(400)
-@given(property_type=st.sampled_from([*PROPERTY_TYPES, "hologram"]), value=random_values)
-def test_whatever_a_value_is_its_row_fits_the_schema(property_type: str, value: Any) -> None:
-    cells(declaration(property_type), value, Losses())
+@cases(6)
+@given(st.lists(st.tuples(st.sampled_from([*TYPES]), random_values), min_size=50, max_size=50))
+def test_whatever_its_values_are_a_row_fits_the_schema(values: list[tuple[str, Any]]) -> None:
+    properties = numbered(*(property_type for property_type, _ in values))
+    with serving(Workspace()) as api:
+        table(api, properties, page_with(properties, *(value for _, value in values)))
 
 
 # --------------------------------------------------------------------------------------------- rows
 
 
-def test_a_row_has_its_own_fields_under_the_names_of_the_api() -> None:
-    emoji = {"type": "emoji", "emoji": "🥑"}
+def test_a_row_has_its_own_fields_under_the_names_of_the_api(api: StandIn) -> None:
+    read = table(api, [], {**page(), "icon": {"type": "emoji", "emoji": "🥑"}})
 
-    assert row_of({**page(), "icon": emoji}, [], Losses()) == {
-        "id": "38b9ce7b-60a4-810a-a3e0-d0c7fde33f0c",
-        "created_time": "2026-06-27T17:01:00.000Z",
-        "last_edited_time": "2026-06-27T17:02:00.000Z",
-        "created_by": SOMEBODY["id"],
-        "last_edited_by": SOMEBODY["id"],
-        "url": "https://app.notion.com/p/38b9ce7b60a4810aa3e0d0c7fde33f0c",
-        "public_url": None,
-        "in_trash": False,
-        "is_archived": False,
-        "is_locked": True,
-        "icon": "🥑",
-        "cover": None,
-    }
-
-
-@pytest.mark.parametrize(
-    ("icon", "text"),
-    [
-        ({"type": "emoji", "emoji": "🥑"}, "🥑"),
-        ({"type": "custom_emoji", "custom_emoji": {"id": "x", "name": "bufo", "url": "u"}}, "bufo"),
-        ({"type": "icon", "icon": {"name": "pizza", "color": "blue"}}, "pizza"),
-        ({"type": "external", "external": {"url": "https://example.com"}}, "https://example.com"),
-        ({"type": "file", "file": {"url": "https://files", "expiry_time": "…"}}, "https://files"),
-        ({"type": "hologram", "hologram": {}}, None),
-    ],
-)
-def test_an_icon_and_a_cover_are_text(icon: Json, text: str) -> None:
-    row = row_of({**page(), "icon": icon, "cover": icon}, [], Losses())
-
-    assert (row["icon"], row["cover"]) == (text, text)
+    assert read.rows == [
+        {
+            "id": "38b9ce7b-60a4-810a-a3e0-d0c7fde33f0c",
+            "created_time": "2026-06-27T17:01:00.000Z",
+            "last_edited_time": "2026-06-27T17:02:00.000Z",
+            "created_by": SOMEBODY["id"],
+            "last_edited_by": SOMEBODY["id"],
+            "url": "https://app.notion.com/p/38b9ce7b60a4810aa3e0d0c7fde33f0c",
+            "in_trash": False,
+            "is_archived": False,
+            "is_locked": True,
+            "icon": "🥑",
+        }
+    ]
+    assert {*read.schema["properties"]} == {*read.rows[0], "public_url", "cover"}
 
 
-def test_fields_and_properties_that_the_page_does_not_have_are_null_and_not_lost() -> None:
-    columns = columns_of(schema_of(property_of("Due", "date")))
-    bare = {key: page()[key] for key in ("id", "created_time", "last_edited_time", "properties")}
-    losses = Losses()
-
-    row = row_of(bare, columns, losses)
-
-    assert {name for name, value in row.items() if value is not None} == {
-        *("id", "created_time", "last_edited_time")
-    }
-    assert faults(row, table_schema_of(columns)) == []
-    assert losses == []
+ICONS: list[tuple[Json, str | None]] = [
+    ({"type": "emoji", "emoji": "🥑"}, "🥑"),
+    ({"type": "custom_emoji", "custom_emoji": {"id": "x", "name": "bufo", "url": "u"}}, "bufo"),
+    ({"type": "icon", "icon": {"name": "pizza", "color": "blue"}}, "pizza"),
+    ({"type": "external", "external": {"url": "https://example.com"}}, "https://example.com"),
+    ({"type": "file", "file": {"url": "https://files", "expiry_time": "…"}}, "https://files"),
+    ({"type": "hologram", "hologram": {}}, None),
+]
 
 
-def test_a_property_that_was_renamed_since_fills_its_column() -> None:
-    columns = columns_of(schema_of(property_of("Due", "date")))
+def test_an_icon_and_a_cover_are_text(api: StandIn) -> None:
+    pages = [
+        {**page(), "id": f"38b9ce7b-60a4-810a-a3e0-00000000000{n}", "icon": icon, "cover": icon}
+        for n, (icon, _) in enumerate(ICONS)
+    ]
 
-    row = row_of(page(Deadline={"id": "a%3Ab", "type": "date", "date": DAY}), columns, Losses())
+    read = table(api, [], *pages)
+
+    texts = [text for _, text in ICONS]
+    assert [row.get("icon") for row in read.rows] == texts
+    assert [row.get("cover") for row in read.rows] == texts
+
+
+def test_fields_and_properties_that_the_page_does_not_have_are_null_and_not_lost(
+    api: StandIn,
+) -> None:
+    fields = ("object", "id", "parent", "created_time", "last_edited_time", "properties")
+
+    read = table(api, [property_of("Due", "date")], {key: page()[key] for key in fields})
+
+    (row,) = read.rows
+    assert set(row) == {"id", "created_time", "last_edited_time"}
+    assert read.lost == {}
+
+
+def test_a_property_that_was_renamed_since_fills_its_column(api: StandIn) -> None:
+    renamed = {"id": "a%3Ab", "type": "date", "date": DAY}
+
+    (row,) = table(api, [property_of("Due", "date")], page(Deadline=renamed)).rows
 
     assert row["Due"] == "2024-01-02" and "Deadline" not in row
 
 
-def test_a_property_whose_type_was_changed_since_is_null_and_reported() -> None:
-    columns = columns_of(schema_of(property_of("Due", "date")))
+def test_a_property_whose_type_was_changed_since_is_null_and_reported(api: StandIn) -> None:
     changed = {"id": "a%3Ab", "type": "url", "url": "https://example.com", "date": DAY}
-    losses = Losses()
 
-    row = row_of(page(Due=changed), columns, losses)
+    read = table(api, [property_of("Due", "date")], page(Due=changed))
 
-    assert (row["Due"], row["Due_end"]) == (None, None)
-    assert losses == [("Due", "date")]
+    assert cells(read, "Due") == {"Due": None, "Due_end": None}
+    assert read.lost == {("Due", "date"): 1}
 
 
 # ------------------------------------------------------------------------------------------ schemas
 
 
-def test_the_schema_of_a_column_says_what_a_warehouse_makes_of_it() -> None:
-    columns = columns_of(
-        schema_of(
-            property_of("Due", "date", "1", description="When it must be done."),
-            property_of("Tags", "multi_select", "2"),
-            property_of("Cost", "rollup", "3", rollup={"function": "sum"}),
-            property_of("Made", "created_time", "4"),
-        )
-    )
+ROW_FIELDS = [
+    *("id", "created_time", "last_edited_time", "created_by", "last_edited_by", "url"),
+    *("public_url", "in_trash", "is_archived", "is_locked", "icon", "cover"),
+]
+
+
+def test_the_schema_of_a_column_says_what_a_warehouse_makes_of_it(api: StandIn) -> None:
+    properties = [
+        property_of("Due", "date", "1", description="When it must be done."),
+        property_of("Tags", "multi_select", "2"),
+        property_of("Cost", "rollup", "3", rollup={"function": "sum"}),
+        property_of("Made", "created_time", "4"),
+    ]
     date = {
         "type": ["null", "string"],
         "anyOf": [{"format": "date"}, {"format": "date-time"}],
         "description": "When it must be done.",
     }
 
-    schema = table_schema_of(columns)
+    schema = table(api, properties).schema
 
     assert list(schema["properties"]) == [
         *ROW_FIELDS,
@@ -548,8 +690,8 @@ def test_the_schema_of_a_column_says_what_a_warehouse_makes_of_it() -> None:
     }
 
 
-def test_only_the_id_and_the_times_of_a_row_are_never_null() -> None:
-    fields = table_schema_of([])["properties"]
+def test_only_the_id_and_the_times_of_a_row_are_never_null(api: StandIn) -> None:
+    fields = table(api, []).schema["properties"]
 
     assert {name for name in fields if "null" not in fields[name]["type"]} == {
         *("id", "created_time", "last_edited_time")
@@ -558,46 +700,59 @@ def test_only_the_id_and_the_times_of_a_row_are_never_null() -> None:
 
 # ----------------------------------------------------------------------------------- names of columns
 
-
-def names(*properties: tuple[str, str, str]) -> list[str]:
-    """The columns of properties given as name, type and id."""
-    return [
-        column.name
-        for column in columns_of(schema_of(*(property_of(*each) for each in properties)))
-    ]
+Named = tuple[str, str, str]  # a property's name, type and id
 
 
-def test_columns_have_the_names_of_their_properties_in_their_order() -> None:
-    assert names(("Zoë's due date", "date", "a"), ("2nd", "url", "b"), ("Äther", "url", "c")) == [
-        *("Zoë's due date", "Zoë's due date_end", "2nd", "Äther")
-    ]
+def source_id_of(number: int) -> str:
+    return f"3839ce7b-60a4-8168-ba4d-{number:012x}"
 
 
-@pytest.mark.parametrize(
-    ("properties", "expected"),
-    [
-        ([("Cost €", "number", "a"), ("Cost $", "number", "b")], ["Cost €_61", "Cost $_62"]),
-        ([("Zoë", "url", "a"), ("zoe", "url", "b")], ["Zoë_61", "zoe_62"]),
-        ([("URL", "url", "a")], ["URL_61"]),
-        ([("Created by", "people", "%3A")], ["Created by_253341", "Created by_253341_ids"]),
-        (
-            [("Due", "date", "a"), ("Due end", "url", "b")],
-            ["Due_61", "Due_61_end", "Due end_62"],
+def columns_discovered(api: StandIn, *tables: Sequence[Named]) -> list[list[str]]:
+    """The columns of each data source beside the fields of a row, in order; its properties are given."""
+    api.reset_rules()
+    answer_with(
+        api,
+        *(
+            data_source([property_of(*each) for each in properties], source_id=source_id_of(n))
+            for n, properties in enumerate(tables)
         ),
-        ([("", "date", "a")], ["_61", "_61_end"]),
-        ([("期日", "date", "a"), ("名前", "url", "b")], ["期日_61", "期日_61_end", "名前_62"]),
-        ([("…", "url", "a"), ("Name", "url", "b")], ["…_61", "Name"]),
-        # The id makes the first two collide with the third, which collides with nothing by itself.
-        (
-            [("A", "url", "a"), ("a", "url", "b"), ("A 61", "url", "c")],
-            ["A_61", "a_62", "A 61_63"],
-        ),
-    ],
-)
-def test_all_columns_of_properties_that_collide_carry_their_ids(
-    properties: list[tuple[str, str, str]], expected: list[str]
+    )
+    schemas = discover()
+    columns = [[*schemas[f"table_{n:012x}"]["properties"]] for n in range(len(tables))]
+    assert all(each[: len(ROW_FIELDS)] == ROW_FIELDS for each in columns)
+    return [each[len(ROW_FIELDS) :] for each in columns]
+
+
+COLUMNS: list[tuple[list[Named], list[str]]] = [
+    (
+        [("Zoë's due date", "date", "a"), ("2nd", "url", "b"), ("Äther", "url", "c")],
+        ["Zoë's due date", "Zoë's due date_end", "2nd", "Äther"],
+    ),
+    ([("Cost €", "number", "a"), ("Cost $", "number", "b")], ["Cost €_61", "Cost $_62"]),
+    ([("Zoë", "url", "a"), ("zoe", "url", "b")], ["Zoë_61", "zoe_62"]),
+    ([("URL", "url", "a")], ["URL_61"]),
+    ([("Created by", "people", "%3A")], ["Created by_253341", "Created by_253341_ids"]),
+    (
+        [("Due", "date", "a"), ("Due end", "url", "b")],
+        ["Due_61", "Due_61_end", "Due end_62"],
+    ),
+    ([("", "date", "a")], ["_61", "_61_end"]),
+    ([("期日", "date", "a"), ("名前", "url", "b")], ["期日_61", "期日_61_end", "名前_62"]),
+    ([("…", "url", "a"), ("Name", "url", "b")], ["…_61", "Name"]),
+    # The id makes the first two collide with the third, which collides with nothing by itself.
+    (
+        [("A", "url", "a"), ("a", "url", "b"), ("A 61", "url", "c")],
+        ["A_61", "a_62", "A 61_63"],
+    ),
+]
+
+
+def test_columns_have_the_names_of_their_properties_and_those_that_collide_carry_ids(
+    api: StandIn,
 ) -> None:
-    assert names(*properties) == expected
+    found = columns_discovered(api, *(properties for properties, _ in COLUMNS))
+
+    assert found == [expected for _, expected in COLUMNS]
 
 
 colliding_names = st.text(alphabet="aAä_ 61е期", max_size=4) | st.sampled_from(
@@ -617,70 +772,92 @@ colliding_names = st.text(alphabet="aAä_ 61е期", max_size=4) | st.sampled_fro
 )
 property_ids = st.text(alphabet="a%b1", min_size=1, max_size=3)
 properties_of_a_table = st.lists(
-    st.tuples(
-        colliding_names | st.text(max_size=6), st.sampled_from([*PROPERTY_TYPES, "x"]), property_ids
-    ),
+    st.tuples(colliding_names | st.text(max_size=6), st.sampled_from([*TYPES, "x"]), property_ids),
     max_size=8,
     unique_by=(lambda each: each[0], lambda each: each[2]),
 )
 
 
-@cases(400)
-@given(properties_of_a_table, st.randoms(use_true_random=False))
+def in_a_warehouse(name: str) -> str:
+    """A name as plain as any warehouse makes it."""
+    letters = (c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
+    return re.sub("[^a-z0-9]", "_", "".join(letters).lower())
+
+
+@cases(4)
+@given(
+    st.lists(properties_of_a_table, min_size=30, max_size=30),
+    st.randoms(use_true_random=False),
+)
 def test_whatever_the_names_are_columns_differ_and_no_order_changes_them(
-    properties: list[tuple[str, str, str]], chance: random.Random
+    tables: list[list[Named]], chance: random.Random
 ) -> None:
-    declared = [property_of(name, kind.partition(" ")[0], id_) for name, kind, id_ in properties]
-    shuffled = declared[:]
-    chance.shuffle(shuffled)
+    tables = [[(name, kind.partition(" ")[0], id_) for name, kind, id_ in each] for each in tables]
+    shuffled = [chance.sample(each, len(each)) for each in tables]
 
-    columns = columns_of(schema_of(*declared))
+    with serving(Workspace()) as api:
+        found = columns_discovered(api, *tables, *shuffled)
 
-    folded = [*ROW_FIELDS, *(_folded(column.name) for column in columns)]
-    assert len(set(folded)) == len(folded)
-    assert all(name.strip("_") for name in folded)
-    assert {(c.property["id"], c.name) for c in columns} == {
-        (c.property["id"], c.name) for c in columns_of(schema_of(*shuffled))
-    }
+    for columns, others in zip(found[:30], found[30:], strict=True):
+        plain = [*ROW_FIELDS, *map(in_a_warehouse, columns)]
+        assert len(set(plain)) == len(plain)
+        assert all(name.strip("_") for name in plain)
+        assert sorted(columns) == sorted(others)
 
 
 # ----------------------------------------------------------------------------------- names of streams
 
-DATA_SOURCE = "3839ce7b-60a4-8168-ba4d-000b1ee50a86"
+
+def streams_discovered(api: StandIn, *sources: Json) -> list[str]:
+    """The names of the streams of data sources, in their order."""
+    answer_with(api, *sources)
+    return [name for name in discover() if re.search(TABLE, name)]
 
 
-@pytest.mark.parametrize(
-    ("title", "name"),
-    [
-        (["Tasks & Ideas"], "tasks_ideas_000b1ee50a86"),
-        (["Ta", "sks"], "tasks_000b1ee50a86"),
-        (["__Zoë’s Café__"], "zoe_s_cafe_000b1ee50a86"),
-        ([], "untitled_000b1ee50a86"),
-        (["  "], "untitled_000b1ee50a86"),
-        (["任務"], "untitled_000b1ee50a86"),
-        (["🥑🥑"], "untitled_000b1ee50a86"),
-        (["🥑 Food"], "food_000b1ee50a86"),
-        (["2026 plan"], "t_2026_plan_000b1ee50a86"),
-        (["a" * 200], "a" * 40 + "_000b1ee50a86"),
-        (["a" * 39 + " b"], "a" * 39 + "_000b1ee50a86"),
-    ],
-)
-def test_a_stream_is_named_after_its_data_source(title: list[str], name: str) -> None:
-    assert stream_name_of({"id": DATA_SOURCE, "title": rich_text(*title)}) == name
+TITLES = [
+    (["Tasks & Ideas"], "tasks_ideas"),
+    (["Ta", "sks"], "tasks"),
+    (["__Zoë’s Café__"], "zoe_s_cafe"),
+    ([], "untitled"),
+    (["  "], "untitled"),
+    (["任務"], "untitled"),
+    (["🥑🥑"], "untitled"),
+    (["🥑 Food"], "food"),
+    (["2026 plan"], "t_2026_plan"),
+    (["a" * 200], "a" * 40),
+    (["a" * 39 + " b"], "a" * 39),
+]
 
 
-def test_data_sources_whose_ids_share_their_beginning_give_different_streams() -> None:
-    other = DATA_SOURCE[:-1] + "7"
+def test_a_stream_is_named_after_its_data_source(api: StandIn) -> None:
+    sources = [data_source((), title, source_id_of(n)) for n, (title, _) in enumerate(TITLES)]
 
-    assert stream_name_of({"id": DATA_SOURCE, "title": rich_text("Tasks")}) != stream_name_of(
-        {"id": other, "title": rich_text("Tasks")}
-    )
+    names = streams_discovered(api, *sources)
+
+    assert names == [f"{name}_{n:012x}" for n, (_, name) in enumerate(TITLES)]
 
 
-@cases(300)
-@given(st.lists(st.text(max_size=80), max_size=3), st.uuids())
-def test_every_stream_name_is_one_that_all_warehouses_take(title: list[str], id_: Any) -> None:
-    name = stream_name_of({"id": str(id_), "title": rich_text(*title)})
+def test_data_sources_whose_ids_share_their_beginning_give_different_streams(api: StandIn) -> None:
+    sources = [data_source(source_id=source_id_of(number)) for number in (6, 7)]
 
-    assert len(name) <= 63
-    assert name.isascii() and name.isidentifier() and name == name.lower()
+    first, second = streams_discovered(api, *sources)
+
+    assert first != second
+
+
+@cases(3)
+@given(st.lists(st.lists(st.text(max_size=80), max_size=3), min_size=50, max_size=50), st.uuids())
+def test_every_stream_name_is_one_that_all_warehouses_take(
+    titles: list[list[str]], some_id: Any
+) -> None:
+    ids = [f"{str(some_id)[:-12]}{(some_id.int + n) % 16**12:012x}" for n in range(len(titles))]
+
+    with serving(Workspace()) as api:
+        names = streams_discovered(
+            api, *(data_source((), *of) for of in zip(titles, ids, strict=True))
+        )
+
+    assert len(set(names)) == len(titles)
+    for name in names:
+        assert len(name) <= 63
+        assert name.isascii() and name.isidentifier() and name == name.lower()
