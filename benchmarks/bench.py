@@ -143,9 +143,7 @@ def _counted(command: Command, pages: int, with_comments: bool) -> Counted:
         edited = server.ask(workspaces.edit, EDITED)
         wanted = server.ask(workspaces.blocks_of, edited)
         changed = _changed(command, server, full, wanted)
-        limited = (
-            _changed(command, server, full, wanted, **SEARCH_ALONE) if command == ours() else None
-        )
+        limited = _changed(command, server, full, wanted, **SEARCH_ALONE) if command == ours() else None
         comments = run(command, server, "comments", state=full.state) if with_comments else None
         return Counted(
             full,
@@ -159,9 +157,7 @@ def _counted(command: Command, pages: int, with_comments: bool) -> Counted:
         )
 
 
-def _changed(
-    command: Command, server: Server, full: Run, wanted: set[str], **config: Any
-) -> Changed:
+def _changed(command: Command, server: Server, full: Run, wanted: set[str], **config: Any) -> Changed:
     """Sync after an edit, with the state of the full sync; `wanted` are the blocks of the edited pages."""
     result = run(command, server, "pages", "blocks", state=full.state, **config)
     return Changed(result, _share(result, "blocks", wanted))
@@ -178,10 +174,7 @@ def requests_section(other: Optional[Command], full: bool) -> Section:
     for pages in SIZES:
         say(f"requests: {pages:,} pages")
         counted = side_by_side(
-            [
-                partial(_counted, command, pages, full or pages <= 1_000)
-                for command in commands.values()
-            ]
+            [partial(_counted, command, pages, full or pages <= 1_000) for command in commands.values()]
         )
         for name, each in zip(commands, counted, strict=True):
             results[name][pages] = each
@@ -241,11 +234,7 @@ def _request_bounds(results: dict[int, Counted]) -> list[Bound]:
             )
         )
         if result.comments:
-            least = (
-                result.full_bound["listing"]
-                + result.full_bound["beside"]
-                + result.changed_bound["comments"]
-            )
+            least = result.full_bound["listing"] + result.full_bound["beside"] + result.changed_bound["comments"]
             total = result.comments.total
             bounds.append(
                 at_most(
@@ -263,8 +252,7 @@ def _request_bounds(results: dict[int, Counted]) -> list[Bound]:
 def _request_lines(results: dict[str, dict[int, Counted]]) -> list[str]:
     mine, others = results[OURS], results[PEER]
     changed = {
-        size: {OURS: mine[size].changed, LIMITED: mine[size].limited, PEER: others[size].changed}
-        for size in SIZES
+        size: {OURS: mine[size].changed, LIMITED: mine[size].limited, PEER: others[size].changed} for size in SIZES
     }
     bars(
         HERE / "requests_full.svg",
@@ -273,10 +261,7 @@ def _request_lines(results: dict[str, dict[int, Counted]]) -> list[str]:
         [OURS, PEER],
         [(f"{size:,} pages", [each[size].full.total for each in (mine, others)]) for size in SIZES],
         labels=[
-            [
-                f"for {_percent(each[size].delivered['blocks'])} of the blocks"
-                for each in (mine, others)
-            ]
+            [f"for {_percent(each[size].delivered['blocks'])} of the blocks" for each in (mine, others)]
             for size in SIZES
         ],
         logarithmic=True,
@@ -289,10 +274,7 @@ def _request_lines(results: dict[str, dict[int, Counted]]) -> list[str]:
         [
             (
                 f"{size:,} pages",
-                [
-                    each.run.total if (each := changed[size][name]) else None
-                    for name in (OURS, PEER, LIMITED)
-                ],
+                [each.run.total if (each := changed[size][name]) else None for name in (OURS, PEER, LIMITED)],
             )
             for size in SIZES
         ],
@@ -500,9 +482,7 @@ def coverage_section(other: Optional[Command], full: bool) -> Section:
         LIMITED: (ours(), SEARCH_ALONE),
         **({PEER: (other, {})} if other else {}),
     }
-    covered = side_by_side(
-        [partial(_covered, command, pages, config) for command, config in commands.values()]
-    )
+    covered = side_by_side([partial(_covered, command, pages, config) for command, config in commands.values()])
     results: dict[str, Covered] = dict(zip(commands, covered, strict=True))
     section = Section(bounds=_coverage_bounds(results[OURS]))
     lines = _coverage_lines(results)
@@ -553,10 +533,7 @@ def _all_delivered(name: str, shares: list[float]) -> Bound:
 def _coverage_lines(results: dict[str, Covered]) -> list[str]:
     mine, limited = results[OURS], results[LIMITED]
     more, finding = mine.full.total - limited.full.total, _finding(mine) - _finding(limited)
-    arrived = {
-        name: round((mine.delivered[name] - limited.delivered[name]) * mine.existing[name])
-        for name in STREAMS
-    }
+    arrived = {name: round((mine.delivered[name] - limited.delivered[name]) * mine.existing[name]) for name in STREAMS}
     return [
         "### Complete coverage",
         "",
@@ -622,9 +599,7 @@ class Limited:
         return statistics.mean(self.used) if self.used else 0.0
 
 
-def _limited(
-    command: Command, build: Callable[[int], Any], pages: int, limit: int, windows: int
-) -> Limited:
+def _limited(command: Command, build: Callable[[int], Any], pages: int, limit: int, windows: int) -> Limited:
     options = {"requests_per_minute": limit, "latency": LATENCY, "window": WINDOW}
     with Server(build, pages, **options) as server:
         result = run(command, server, *STREAMS, keep_ids=False, stop_after=windows * WINDOW + 1)
@@ -657,9 +632,7 @@ def limit_section(other: Optional[Command], full: bool) -> Section:
     say(f"rate limit: {windows} windows of {WINDOW:.0f} seconds; one long page meanwhile")
     tasks: list[Callable[[], Any]] = [partial(_busy, parents, others, latency)]
     for limit in plans:
-        tasks.append(
-            partial(_limited, ours(), workspaces.long_documents, LONG_PAGES, limit, windows)
-        )
+        tasks.append(partial(_limited, ours(), workspaces.long_documents, LONG_PAGES, limit, windows))
         tasks.append(partial(_limited, ours(), workspaces.documents, 1_000, limit, windows))
         if other:
             tasks.append(partial(_limited, other, workspaces.documents, 1_000, limit, windows))
@@ -712,8 +685,7 @@ def _limit_bounds(limit: int, result: Limited) -> list[Bound]:
 
 def _limit_lines(compared: dict[int, dict[str, Limited]], windows: int) -> list[str]:
     groups: list[Group] = [
-        (f"{limit} a minute", [100 * each[OURS].mean, 100 * each[PEER].mean])
-        for limit, each in compared.items()
+        (f"{limit} a minute", [100 * each[OURS].mean, 100 * each[PEER].mean]) for limit, each in compared.items()
     ]
     bars(
         HERE / "rate_limit.svg",
@@ -778,9 +750,7 @@ def processor_section(other: Optional[Command], full: bool) -> Section:
             for name, measure in loops.items():
                 all_costs.setdefault(name, []).append(cost(measure))
             for name, command in commands.items():
-                comment_costs.setdefault(name, []).append(
-                    cost(partial(_synced, command, "comments"))
-                )
+                comment_costs.setdefault(name, []).append(cost(partial(_synced, command, "comments")))
     medians = {name: statistics.median(values) for name, values in all_costs.items()}
     comments = {name: statistics.median(values) for name, values in comment_costs.items()}
     ratio = statistics.median(
@@ -889,9 +859,7 @@ def start_section(other: Optional[Command], full: bool) -> Section:
     ratios = []
     for _ in range(7):
         spec = execute([*ours(), "spec"], None, {}).processor
-        runtime = execute(
-            [sys.executable, "-c", "import airbyte_cdk.entrypoint"], None, {}
-        ).processor
+        runtime = execute([sys.executable, "-c", "import airbyte_cdk.entrypoint"], None, {}).processor
         ratios.append(spec / runtime)
     ratio = statistics.median(ratios)
     section = Section()
@@ -999,9 +967,7 @@ def main() -> None:
     """Measure and write the results, or print those of one section."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench", description=main.__doc__)
     parser.add_argument("--full", action="store_true", help="larger workspaces and more rounds")
-    parser.add_argument(
-        "--only", choices=list(SECTIONS), help="print this section; write no results"
-    )
+    parser.add_argument("--only", choices=list(SECTIONS), help="print this section; write no results")
     options = parser.parse_args()
     other = peer.command()
     started = time.monotonic()

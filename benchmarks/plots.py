@@ -72,9 +72,7 @@ def bars(
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y:.0f}" width="{WIDTH}" '
         f'height="{y:.0f}" role="img" aria-label="{escape(title, {chr(34): "&quot;"})}" '
         'font-family="Helvetica, Arial, sans-serif">\n'
-        f'<rect width="{WIDTH}" height="{y:.0f}" fill="#ffffff"/>\n'
-        + "\n".join(parts)
-        + "\n</svg>\n",
+        f'<rect width="{WIDTH}" height="{y:.0f}" fill="#ffffff"/>\n' + "\n".join(parts) + "\n</svg>\n",
         encoding="utf-8",
     )
 

@@ -44,9 +44,7 @@ class Server:
         """
         context = multiprocessing.get_context("spawn")
         self._here, there = context.Pipe()
-        self._process = context.Process(
-            target=_serve, args=(there, build, arguments, options), daemon=True
-        )
+        self._process = context.Process(target=_serve, args=(there, build, arguments, options), daemon=True)
         self._lock = threading.Lock()
 
     def __enter__(self) -> Server:

@@ -35,9 +35,7 @@ def partly_searchable(pages: int) -> Workspace:
 
     Each row has a block and a comment.
     """
-    workspace = Workspace.generate(
-        pages, SEED, children=3, comments=pages, databases=10, rows=max(1, pages // 20)
-    )
+    workspace = Workspace.generate(pages, SEED, children=3, comments=pages, databases=10, rows=max(1, pages // 20))
     rows, nested = [], []
     for page_id in workspace.page_ids():
         parent = _known(workspace)(page_id).parent
@@ -174,9 +172,7 @@ def least_requests(api: StandIn, edited: Union[list[str], None] = None) -> dict[
         "beside": _lists(len(workspace.search("data_source", False, "", False))),
         "holding": 0 if edited is None else len(_holding(workspace, edited) - shown),
         "blocks": sum(_tree(workspace, page) for page in wanted),
-        "comments": sum(
-            _lists(len(workspace.comments_of(entry))) for entry in map(_known(workspace), pages)
-        ),
+        "comments": sum(_lists(len(workspace.comments_of(entry))) for entry in map(_known(workspace), pages)),
     }
 
 
@@ -191,8 +187,7 @@ def least_beside_search(api: StandIn) -> dict[str, int]:
     sources = [workspace.find(source_id) for source_id in workspace.data_source_ids()]
     left_out = [_known(workspace)(page_id) for page_id in workspace.unsearchable]
     return {
-        "queries": 2
-        * sum(_lists(len(each.rows)) for each in sources if isinstance(each, DataSource)),
+        "queries": 2 * sum(_lists(len(each.rows)) for each in sources if isinstance(each, DataSource)),
         "databases": sum(
             workspace.find(each).parent is not None  # type: ignore[union-attr]
             for each in workspace.database_ids()

@@ -27,8 +27,7 @@ OF_MAKE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "PYTHON", "NOTIO
 
 # Gives a program the terminal that is its standard input, which Ctrl-C needs, then starts it.
 ON_TERMINAL = (
-    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
-    "os.execvp(sys.argv[1], sys.argv[1:])"
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
 )
 
 
@@ -142,9 +141,7 @@ class Program:
         return " ".join(self.printed.split())
 
 
-def run(
-    command: Iterable[str], folder: Path, on_terminal: bool = False, **variables: str
-) -> Program:
+def run(command: Iterable[str], folder: Path, on_terminal: bool = False, **variables: str) -> Program:
     """Run a program to its end."""
     return Program(list(command), folder, variables, on_terminal).start().end()
 

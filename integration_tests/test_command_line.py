@@ -63,9 +63,7 @@ def test_without_a_command_it_says_which_there_are(tmp_path: Path) -> None:
         ("blocks", "/v1/blocks/.*", 401, "Notion does not accept the access token"),
     ],
 )
-def test_a_stream_whose_every_request_is_refused_says_so_once(
-    stream: str, path: str, status: int, reason: str
-) -> None:
+def test_a_stream_whose_every_request_is_refused_says_so_once(stream: str, path: str, status: int, reason: str) -> None:
     workspace = Workspace()
     pages = [workspace.add_page(title=str(number)) for number in range(120)]
     for page in pages:
@@ -76,9 +74,7 @@ def test_a_stream_whose_every_request_is_refused_says_so_once(
         connector = Connector([program("source-notion")], api.environment())
         refused = connector.run("read", config=CONFIG, catalog=catalog_of("pages", stream))
         api.reset_rules()
-        after = connector.run(
-            "read", config=CONFIG, catalog=catalog_of("pages", stream), state=refused.state()
-        )
+        after = connector.run("read", config=CONFIG, catalog=catalog_of("pages", stream), state=refused.state())
 
     said = Counter(
         trace["error"]["stream_descriptor"]["name"]

@@ -57,9 +57,7 @@ def asked(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("python", ["python3.9", "python3.13", "no-such-python"])
-def test_a_python_that_pyairbyte_does_not_run_on_is_refused_before_anything_is_built(
-    folder: Path, python: str
-) -> None:
+def test_a_python_that_pyairbyte_does_not_run_on_is_refused_before_anything_is_built(folder: Path, python: str) -> None:
     done = make(folder, "run", f"PYTHON={python}")
 
     assert done.printed.splitlines()[:2] == [

@@ -63,9 +63,7 @@ def test_a_connector_that_is_killed_fails_its_streams_and_what_it_delivered_is_p
 
     assert code == 0
     delivered = Counter(line["record"]["stream"] for line in lines if line["type"] == "RECORD")
-    assert delivered == {
-        name: each.records for name, each in report.streams.items() if each.records
-    }
+    assert delivered == {name: each.records for name, each in report.streams.items() if each.records}
     (reason,) = report.reasons
     assert reason == "The connector ended before it was complete (exit code: signal 9)."
     assert "blocks" in report.failed

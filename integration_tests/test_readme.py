@@ -13,8 +13,8 @@ from conftest import SAMPLE
 from loaders import program, truth
 
 from integration_tests.runs import ROOT, Program, query, run
-from tools.bundle import write_bundle
 from local.workspace import Workspace
+from tools.bundle import write_bundle
 
 README = (ROOT / "README.md").read_text()
 EXPECTED = truth(Workspace.load(SAMPLE))
@@ -65,9 +65,7 @@ def test_the_commands_of_the_readme_succeed_in_their_order(commands: Commands) -
     statuses = [each["connectionStatus"] for each in printed if "connectionStatus" in each]
     assert statuses == [{"status": "SUCCEEDED"}]
     (catalog,) = [
-        each["catalog"]
-        for each in messages((commands.folder / "streams.json").read_text())
-        if "catalog" in each
+        each["catalog"] for each in messages((commands.folder / "streams.json").read_text()) if "catalog" in each
     ]
     assert "pages" in [stream["name"] for stream in catalog["streams"]]
 
@@ -90,28 +88,20 @@ def test_the_stand_in_prints_each_request_and_in_the_end_how_many_there_were(
 ) -> None:
     lines = commands.stand_in.printed.splitlines()
     printed = Counter(
-        f"{match[1]} {match[2]}"
-        for match in map(re.compile(r"(\w+ /v1/\S+) (\d+) \d+ ms").fullmatch, lines)
-        if match
+        f"{match[1]} {match[2]}" for match in map(re.compile(r"(\w+ /v1/\S+) (\d+) \d+ ms").fullmatch, lines) if match
     )
     totals = {
-        match[2]: int(match[1])
-        for match in map(re.compile(r"# (\d+) (\w+ /v1/\S+ \d+)").fullmatch, lines)
-        if match
+        match[2]: int(match[1]) for match in map(re.compile(r"# (\d+) (\w+ /v1/\S+ \d+)").fullmatch, lines) if match
     }
 
     assert printed["POST /v1/search 200"] == totals["POST /v1/search 200"] > 0
     assert sum(printed.values()) == sum(totals.values())
-    assert all(
-        f"export {name}=" in commands.stand_in.printed for name in ("HTTPS_PROXY", "NOTION_TOKEN")
-    )
+    assert all(f"export {name}=" in commands.stand_in.printed for name in ("HTTPS_PROXY", "NOTION_TOKEN"))
     assert "Traceback" not in commands.stand_in.printed
 
 
 # Each block by itself, in one process: PyAirbyte takes seconds to import.
-RUN_BLOCKS = (
-    "import sys\nfor block in sys.argv[1:]:\n    exec(compile(block, 'README.md', 'exec'), {})\n"
-)
+RUN_BLOCKS = "import sys\nfor block in sys.argv[1:]:\n    exec(compile(block, 'README.md', 'exec'), {})\n"
 
 
 @pytest.fixture(scope="module")
@@ -139,9 +129,7 @@ def python_blocks(tmp_path_factory: pytest.TempPathFactory) -> Program:
 
 
 @pytest.mark.parametrize("file", ["notion.duckdb", "notion_from_bundle.duckdb"])
-def test_the_python_blocks_of_the_readme_bring_the_data_where_it_says(
-    python_blocks: Program, file: str
-) -> None:
+def test_the_python_blocks_of_the_readme_bring_the_data_where_it_says(python_blocks: Program, file: str) -> None:
     assert python_blocks.code == 0, python_blocks.printed
     for stream in ("pages", "blocks"):
         ids = query(python_blocks.folder / file, f"SELECT id FROM {stream} ORDER BY id")

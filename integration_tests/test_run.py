@@ -171,9 +171,7 @@ def session(sample: Program) -> Session:
     )
 
 
-def test_a_workspace_after_the_sample_has_a_file_of_its_own(
-    sample: Program, session: Session
-) -> None:
+def test_a_workspace_after_the_sample_has_a_file_of_its_own(sample: Program, session: Session) -> None:
     assert session.first_rows == session.first_truth
     assert (
         sorted(each.name for each in sample.folder.glob("*.duckdb"))

@@ -289,18 +289,14 @@ def test_a_wrong_token_is_said_before_anything_else(empty: StandIn, tmp_path: Pa
     assert (done.code, len(empty.requests)) == (1, 1)
 
 
-def test_a_token_with_a_character_that_no_token_has_goes_nowhere(
-    empty: StandIn, tmp_path: Path
-) -> None:
+def test_a_token_with_a_character_that_no_token_has_goes_nowhere(empty: StandIn, tmp_path: Path) -> None:
     done = run(SYNC, tmp_path, **{**environment(empty), "NOTION_TOKEN": "secret wrong"})
 
     assert done.text() == "NOTION_TOKEN contains a character that no token has. Copy it again."
     assert (done.code, len(empty.requests)) == (1, 0)
 
 
-def test_a_start_date_in_another_form_is_said_before_anything_is_asked(
-    empty: StandIn, tmp_path: Path
-) -> None:
+def test_a_start_date_in_another_form_is_said_before_anything_is_asked(empty: StandIn, tmp_path: Path) -> None:
     done = run(SYNC, tmp_path, **environment(empty), NOTION_START_DATE="2026-01-01")
 
     assert done.text() == "Give NOTION_START_DATE in the form 2026-01-01T00:00:00.000Z."

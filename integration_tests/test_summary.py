@@ -8,9 +8,7 @@ import duckdb
 from tools.progress import Report
 from tools.summary import MOST_STREAMS_SHOWN, summary
 
-NAMES = [
-    f"a_database_with_a_title_of_more_than_forty_letters_{number:012x}" for number in range(60)
-]
+NAMES = [f"a_database_with_a_title_of_more_than_forty_letters_{number:012x}" for number in range(60)]
 
 
 def report_of(tmp_path: Path, *entries: dict) -> Report:
@@ -63,9 +61,7 @@ def test_streams_that_failed_or_warned_are_shown_even_if_not_all_fit(tmp_path: P
 
 
 def test_all_of_it_fits_80_columns(tmp_path: Path) -> None:
-    report = report_of(
-        tmp_path, failure(NAMES[0], "It is " + "very " * 50 + "long."), warning(NAMES[1])
-    )
+    report = report_of(tmp_path, failure(NAMES[0], "It is " + "very " * 50 + "long."), warning(NAMES[1]))
 
     lines = lines_of(tmp_path, report)
 
@@ -91,13 +87,9 @@ def test_a_reason_that_streams_share_is_said_once_and_one_that_sums_up_not_at_al
 
 
 def test_the_live_line_fits_whatever_the_stream_is_called(tmp_path: Path) -> None:
-    waits = {
-        "log": {"level": "INFO", "message": "Still waiting for Notion's rate limit, 600 seconds."}
-    }
+    waits = {"log": {"level": "INFO", "message": "Still waiting for Notion's rate limit, 600 seconds."}}
     for number, name in enumerate([*NAMES, "blocks"]):
-        report = report_of(
-            tmp_path, {"reads": 1}, {"records": {name: 9_876, "pages": 10**number % 10**7}}, waits
-        )
+        report = report_of(tmp_path, {"reads": 1}, {"records": {name: 9_876, "pages": 10**number % 10**7}}, waits)
         line = report.line()
         assert len(line) <= 79 - len("1234 s  ")
         assert line.endswith("records, 0 requests/min, rate limit: wait 600 s")

@@ -39,9 +39,7 @@ MAX_PAGE_SIZE = 100
 CLIENT_ID = "sample-client"
 CLIENT_SECRET = "sample-secret"
 
-_UUID = re.compile(
-    r"[0-9a-f]{8}-?[0-9a-f]{4}-?[1-8][0-9a-f]{3}-?[89ab][0-9a-f]{3}-?[0-9a-f]{12}", re.IGNORECASE
-)
+_UUID = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[1-8][0-9a-f]{3}-?[89ab][0-9a-f]{3}-?[0-9a-f]{12}", re.IGNORECASE)
 _CURSOR = re.compile(r"([0-9a-f]{8})-0000-8000-8000-([0-9a-f]{12})")
 _LISTED_ITEMS = frozenset({"title", "rich_text", "people", "relation"})
 
@@ -225,9 +223,7 @@ def search(call: Call) -> Json:
     in_trash = chosen.get("in_trash", False)
     if not isinstance(in_trash, bool):
         raise call.fail("filter.in_trash", "a boolean or `undefined`")
-    entries = workspace.search(
-        chosen.get("value"), in_trash, call.text("query") or "", _search_ascends(call)
-    )
+    entries = workspace.search(chosen.get("value"), in_trash, call.text("query") or "", _search_ascends(call))
     return call.paged("page_or_data_source", entries, partial(_page_or_data_source, workspace))
 
 
@@ -245,11 +241,7 @@ def _search_ascends(call: Call) -> bool:
 
 
 def _page_or_data_source(workspace: Workspace, entry: Page | DataSource) -> Json:
-    return (
-        page_object(workspace, entry)
-        if isinstance(entry, Page)
-        else data_source_object(workspace, entry)
-    )
+    return page_object(workspace, entry) if isinstance(entry, Page) else data_source_object(workspace, entry)
 
 
 # Pages
@@ -333,9 +325,7 @@ def list_children(call: Call) -> Json:
             kind = block_payload(entry)["block_type"]
             raise validation_error(f"Block type {kind} is not supported via the API.")
         if entry.type == "ai_block" or entry.id in workspace.unsupported_children:
-            raise validation_error(
-                "Block type ai_block is not supported via the API for your bot type."
-            )
+            raise validation_error("Block type ai_block is not supported via the API for your bot type.")
         if synced_from(entry) is not None:
             raise not_found(workspace, "block", call.ids[0])
     return call.paged("block", workspace.listed_children(entry), block_object)
@@ -349,8 +339,7 @@ def get_database(call: Call) -> Json:
     workspace, database_id = call.workspace, call.ids[0]
     if database_id in workspace.linked_databases and workspace.find(database_id) is not None:
         raise validation_error(
-            f"Database with ID {database_id} is a linked database. "
-            "Database retrievals do not support linked databases."
+            f"Database with ID {database_id} is a linked database. Database retrievals do not support linked databases."
         )
     answer = database_object(workspace, _found(call, "database", Database))
     if not answer["data_sources"]:
@@ -383,9 +372,7 @@ def query_data_source(call: Call) -> Json:
     sorts = _query_sorts(call)
 
     def matches(entry: Page | DataSource) -> bool:
-        return (wanted is None or isinstance(entry, wanted)) and (
-            condition is None or _meets(entry, condition)
-        )
+        return (wanted is None or isinstance(entry, wanted)) and (condition is None or _meets(entry, condition))
 
     key = (json.dumps(condition), result_type, tuple(sorts))
     if condition is not None:
@@ -434,21 +421,14 @@ _COMPARISONS: dict[str, Callable[[str, str], bool]] = {
 
 def _check_filter(condition: Any, level: int = 0) -> None:
     """Raise a 400 unless `condition` is a filter that `_meets` understands, at most two levels of and/or deep."""
-    compound = isinstance(condition, dict) and next(
-        (key for key in ("and", "or") if key in condition), None
-    )
+    compound = isinstance(condition, dict) and next((key for key in ("and", "or") if key in condition), None)
     if compound and level < 2 and isinstance(condition[compound], list) and len(condition) == 1:
         for each in condition[compound]:
             _check_filter(each, level + 1)
         return
     timestamp = condition.get("timestamp") if isinstance(condition, dict) else None
     bounds = condition.get(timestamp) if timestamp in ("created_time", "last_edited_time") else None
-    if (
-        isinstance(bounds, dict)
-        and len(condition) == 2
-        and len(bounds) == 1
-        and set(bounds) <= set(_COMPARISONS)
-    ):
+    if isinstance(bounds, dict) and len(condition) == 2 and len(bounds) == 1 and set(bounds) <= set(_COMPARISONS):
         try:
             parse_time(next(iter(bounds.values())))
             return
@@ -470,9 +450,7 @@ def _meets(entry: Page | DataSource, condition: Json) -> bool:
     time = getattr(entry, timestamp)
     if len(bound) == len("2026-01-01"):
         return _COMPARISONS[operator](time[: len(bound)], bound)
-    return _COMPARISONS[operator](
-        time, parse_time(bound).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    )
+    return _COMPARISONS[operator](time, parse_time(bound).isoformat(timespec="milliseconds").replace("+00:00", "Z"))
 
 
 # Comments
@@ -670,9 +648,7 @@ class NotionApi:
             call.parameters, call.place = request.body or {}, "body"
             _check_names(call, route.parameters)
         if route.capability and route.capability not in self.workspace.capabilities:
-            raise Refusal(
-                error(403, "restricted_resource", "Insufficient permissions for this endpoint.")
-            )
+            raise Refusal(error(403, "restricted_resource", "Insufficient permissions for this endpoint."))
         if old and template == "/v1/search":
             _search_for_databases(call)
         with self.workspace.lock:
@@ -726,7 +702,9 @@ def _wrong_version(version: str | None) -> Refusal:
     shown = "`undefined`" if version is None else f'`"{version}"`'
     expected = "defined" if version is None else " or ".join(f'`"{each}"`' for each in VERSIONS)
     code = "missing_version" if version is None else "validation_error"
-    message = f"Notion-Version header failed validation: Notion-Version header should be {expected}, instead was {shown}."
+    message = (
+        f"Notion-Version header failed validation: Notion-Version header should be {expected}, instead was {shown}."
+    )
     return Refusal(error(400, code, message))
 
 
@@ -759,10 +737,7 @@ def _at_2025_09_03(body: Json) -> Json:
     if body["object"] not in ("page", "block", "database", "data_source"):
         return body
     if body.get("type") == "meeting_notes":
-        body = {
-            ("transcription" if key == "meeting_notes" else key): value
-            for key, value in body.items()
-        }
+        body = {("transcription" if key == "meeting_notes" else key): value for key, value in body.items()}
         body["type"] = "transcription"
     return {**body, "archived": body["in_trash"]}
 

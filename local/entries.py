@@ -228,10 +228,6 @@ def block_payload(entry: Block) -> Json:
 
 def synced_from(entry: Block) -> str | None:
     """Return the id of the original of a synced copy; None for an original and for all other blocks."""
-    if (
-        entry.type != "synced_block"
-        or not isinstance(entry.content, dict)
-        or not entry.content["synced_from"]
-    ):
+    if entry.type != "synced_block" or not isinstance(entry.content, dict) or not entry.content["synced_from"]:
         return None
     return str(entry.content["synced_from"]["block_id"])

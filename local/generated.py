@@ -65,9 +65,7 @@ class _Generator:
     def __init__(self, workspace: Workspace, chance: Random) -> None:
         self.workspace = workspace
         self.chance = chance
-        self.authors = [
-            workspace.add_user(name, email=f"{name.lower()}@example.com") for name in _NAMES
-        ]
+        self.authors = [workspace.add_user(name, email=f"{name.lower()}@example.com") for name in _NAMES]
         self.sentences = [self._sentence() for _ in range(1000)]
         self.page_ids: list[str] = []
         self.block_ids: list[str] = []

@@ -92,9 +92,7 @@ class _Sample:
         self._add_comments()
         self._add_obstacles()
 
-    def _page(
-        self, parent: str | None, title: str, created: str, edited: str, by: str, **fields: object
-    ) -> str:
+    def _page(self, parent: str | None, title: str, created: str, edited: str, by: str, **fields: object) -> str:
         """Add a page with its times, `MM-DDTHH:MM` of 2026, and the id of its author."""
         return self.workspace.add_page(
             parent,
@@ -169,9 +167,7 @@ class _Sample:
             self.margo,
             icon=icon("graduate", "blue"),
         )
-        self.course = self._page(
-            self.classes, "Beginners at the wheel", "01-12T14:02", "09-29T11:48", self.margo
-        )
+        self.course = self._page(self.classes, "Beginners at the wheel", "01-12T14:02", "09-29T11:48", self.margo)
         self.meetings = self._page(self.home, "Meetings", "01-19T08:55", "11-09T10:30", self.ines)
         self.planning_meeting = self._page(
             self.meetings,
@@ -231,9 +227,7 @@ class _Sample:
             icon=emoji("🔥"),
             color="orange_background",
         )
-        week = self._page(
-            self.handbook, "The working week", "01-05T10:05", "07-06T09:31", self.ines
-        )
+        week = self._page(self.handbook, "The working week", "01-05T10:05", "07-06T09:31", self.ines)
         add(week, "paragraph", "Studio days are Tuesday to Saturday. Mondays belong to the kiln.")
         opening = self._page(
             week,
@@ -275,9 +269,7 @@ class _Sample:
         self._add_kiln_pages()
         leave = self._page(self.handbook, "Time off", "01-07T11:00", "03-30T16:44", self.ines)
         add(leave, "quote", "Ask early, and nobody has to fire on a Sunday.")
-        self.house_style = self._page(
-            self.handbook, "House style", "02-02T09:12", "06-01T10:10", self.yuki
-        )
+        self.house_style = self._page(self.handbook, "House style", "02-02T09:12", "06-01T10:10", self.yuki)
         old = self._page(
             self.handbook,
             "Winter rota 2025",
@@ -323,9 +315,7 @@ class _Sample:
                 block("paragraph", "The gauge on the left is the one that counts."),
             ],
         )
-        self.firing = self._page(
-            safety, "Firing schedules", "01-09T10:00", "10-20T19:34", self.tomasz
-        )
+        self.firing = self._page(safety, "Firing schedules", "01-09T10:00", "10-20T19:34", self.tomasz)
         add(
             self.firing,
             "table",
@@ -337,15 +327,11 @@ class _Sample:
                     "table_row",
                     cells=["Warm-up", [equation(r"60\,^{\circ}\mathrm{C/h}")], "220 °C"],
                 ),
-                block(
-                    "table_row", cells=["Climb", "100 °C an hour", [text("1,222 °C", bold=True)]]
-                ),
+                block("table_row", cells=["Climb", "100 °C an hour", [text("1,222 °C", bold=True)]]),
             ],
         )
         add(self.firing, "equation", expression=r"t = \frac{T_{end} - T_{start}}{r}")
-        glaze = self._page(
-            self.firing, "Cone 6 glaze firing", "01-09T10:40", "10-20T19:30", self.tomasz
-        )
+        glaze = self._page(self.firing, "Cone 6 glaze firing", "01-09T10:40", "10-20T19:30", self.tomasz)
         add(glaze, "synced_block", synced_from=self.synced_original)
         add(glaze, "heading_3", "Soak")
         add(glaze, "paragraph", "Hold for ten minutes at the top, then let it fall by itself.")
@@ -369,17 +355,11 @@ class _Sample:
         add(right, "paragraph", "When clay is left.")
         seconds = self._page(right, "Seconds shelf", "02-10T15:00", "08-12T16:20", self.margo)
         add(seconds, "paragraph", "Small flaws, half the price, no returns.")
-        spring = self._page(
-            self.products, "Spring tableware", "01-11T10:20", "03-18T14:37", self.yuki
-        )
+        spring = self._page(self.products, "Spring tableware", "01-11T10:20", "03-18T14:37", self.yuki)
         add(spring, "bulleted_list_item", "Breakfast bowl, 14 cm")
         add(spring, "bulleted_list_item", "Low mug, two handles", color="blue")
-        recipes = self._page(
-            self.products, "Glaze recipes", "01-15T16:00", "09-14T15:45", self.tomasz
-        )
-        self.harbour_blue = self._page(
-            recipes, "Harbour blue", "01-15T16:12", "09-14T15:41", self.tomasz
-        )
+        recipes = self._page(self.products, "Glaze recipes", "01-15T16:00", "09-14T15:45", self.tomasz)
+        self.harbour_blue = self._page(recipes, "Harbour blue", "01-15T16:12", "09-14T15:41", self.tomasz)
         add(self.harbour_blue, "code", "feldspar 42\nsilica 25\nwhiting 18\nkaolin 12\ncobalt 3")
         oatmeal = self._page(recipes, "Oatmeal white", "01-15T16:50", "06-22T12:29", self.tomasz)
         add(
@@ -388,9 +368,7 @@ class _Sample:
             "feldspar 38\nsilica 30\nwhiting 20\nkaolin 12",
             caption="Grams in a hundred",
         )
-        self.lookbook = self._page(
-            self.products, "Lookbook", "02-20T11:00", "11-02T13:10", self.oona, icon=emoji("📷")
-        )
+        self.lookbook = self._page(self.products, "Lookbook", "02-20T11:00", "11-02T13:10", self.oona, icon=emoji("📷"))
 
     # Pages with a purpose
 
@@ -496,9 +474,7 @@ class _Sample:
             caption=["Bowls at ", text("low tide", italic=True)],
         )
         add(page, "image", external=f"{SITE}/media/mugs.jpg")
-        add(
-            page, "video", external=f"{SITE}/media/throwing.mp4", caption="Four minutes of throwing"
-        )
+        add(page, "video", external=f"{SITE}/media/throwing.mp4", caption="Four minutes of throwing")
         add(
             page,
             "audio",
@@ -543,9 +519,7 @@ class _Sample:
             block_type="button",
             children=[block(text="Out of reach of the API.")],
         )
-        self.ai_block = add(
-            self.course, "ai_block", children=[block(text="A summary that nobody may read.")]
-        )
+        self.ai_block = add(self.course, "ai_block", children=[block(text="A summary that nobody may read.")])
         add(self.course, "synced_block", synced_from=self.synced_original)
 
     def _fill_meeting(self) -> None:
@@ -568,17 +542,11 @@ class _Sample:
                     text="Summary",
                     children=[block("bulleted_list_item", "The open evening moves to November.")],
                 ),
-                block(
-                    text="Notes", children=[block("to_do", "Ask the harbour office about the quay")]
-                ),
-                block(
-                    text="Transcript", children=[block(text="Then let us look at the calendar.")]
-                ),
+                block(text="Notes", children=[block("to_do", "Ask the harbour office about the quay")]),
+                block(text="Transcript", children=[block(text="Then let us look at the calendar.")]),
             ],
         )
-        self.quay = self.workspace.add_block(
-            self.planning_meeting, "paragraph", "Who talks to the harbour office?"
-        )
+        self.quay = self.workspace.add_block(self.planning_meeting, "paragraph", "Who talks to the harbour office?")
 
     # Databases
 
@@ -620,9 +588,7 @@ class _Sample:
             last_edited_time="2026-10-02T09:15",
             created_by=self.ines,
         )
-        self.workspace.add_block(
-            bring, "paragraph", "An apron, short nails and a towel that may die."
-        )
+        self.workspace.add_block(bring, "paragraph", "An apron, short nails and a towel that may die.")
         self.workspace.add_row(
             source,
             {"Page": "Who has a key", "Tags": ["Everybody"]},
@@ -631,12 +597,8 @@ class _Sample:
             created_by=self.ines,
         )
         keys = add(source, "Keys", created_time="2026-01-21T09:05:31.020", created_by=self.ines)
-        keys_source = self.workspace.add_data_source(
-            keys, None, {"Door": "title", "Copies": "number"}
-        )
-        self.workspace.add_row(
-            keys_source, {"Door": "Kiln room", "Copies": 3}, created_time="2026-01-21T09:06"
-        )
+        keys_source = self.workspace.add_data_source(keys, None, {"Door": "title", "Copies": "number"})
+        self.workspace.add_row(keys_source, {"Door": "Kiln room", "Copies": 3}, created_time="2026-01-21T09:06")
 
     def _add_stock(self) -> None:
         """One database with two data sources."""
@@ -650,12 +612,8 @@ class _Sample:
             created_by=self.tomasz,
         )
         kilos: Json = {"type": "number", "format": "number", "description": "In kilograms"}
-        clays = workspace.add_data_source(
-            stock, "Clays", {"Clay": "title", "Weight": kilos, "Groggy": "checkbox"}
-        )
-        glazes = workspace.add_data_source(
-            stock, "Glazes", {"Glaze": "title", "Weight": kilos, "Recipe": "url"}
-        )
+        clays = workspace.add_data_source(stock, "Clays", {"Clay": "title", "Weight": kilos, "Groggy": "checkbox"})
+        glazes = workspace.add_data_source(stock, "Glazes", {"Glaze": "title", "Weight": kilos, "Recipe": "url"})
         for name, weight, groggy in (
             ("Grey stoneware", 410.5, True),
             ("Porcelain", 62, False),
@@ -722,18 +680,14 @@ class _Sample:
                 "Name": "Dune Clay Works",
                 "Website": "https://duneclay.example",
                 "Kind": ["Supplier"],
-                "Card": [
-                    {"name": "delivery-terms.pdf", **hosted_file("tidewrack/delivery-terms.pdf")}
-                ],
+                "Card": [{"name": "delivery-terms.pdf", **hosted_file("tidewrack/delivery-terms.pdf")}],
             },
             {
                 "Name": "Harbour Gazette",
                 "Email": "desk@gazette.example",
                 "Kind": ["Press"],
                 "Met on": "2026-03-14",
-                "Card": [
-                    {"name": "press-card.png", **external_file(f"{SITE}/media/press-card.png")}
-                ],
+                "Card": [{"name": "press-card.png", **external_file(f"{SITE}/media/press-card.png")}],
             },
             {"Name": "Lumen & Oak", "Kind": ["Shop", "Press"], "Phone": "+45 0000 7781"},
         )
@@ -844,9 +798,7 @@ class _Sample:
             "Project",
             {"type": "relation", "data_source_id": self.projects, "synced_property": "Tasks"},
         )
-        workspace.add_property(
-            self.tasks, "Waits for", {"type": "relation", "data_source_id": self.tasks}
-        )
+        workspace.add_property(self.tasks, "Waits for", {"type": "relation", "data_source_id": self.tasks})
         for name, of, function in (
             ("Work", "Hours", "sum"),
             ("First due", "Due", "earliest_date"),
@@ -895,9 +847,7 @@ class _Sample:
             icon=emoji("🎉"),
         )
         workspace.add_block(opening, "heading_2", "What it is for")
-        workspace.add_block(
-            opening, "paragraph", "Neighbours first, customers second, sales third."
-        )
+        workspace.add_block(opening, "paragraph", "Neighbours first, customers second, sales third.")
         shop = workspace.add_row(
             self.projects,
             {
@@ -972,12 +922,8 @@ class _Sample:
         """A database without a title, one of whose rows has none either."""
         workspace = self.workspace
         terms = workspace.add_block(self.classes, "toggle", "Terms")
-        untitled = workspace.add_database(
-            terms, "", created_time="2026-04-27T12:00:09.441", created_by=self.margo
-        )
-        source = workspace.add_data_source(
-            untitled, None, {"Name": "title", "Starts": "date", "Seats": "number"}
-        )
+        untitled = workspace.add_database(terms, "", created_time="2026-04-27T12:00:09.441", created_by=self.margo)
+        source = workspace.add_data_source(untitled, None, {"Name": "title", "Starts": "date", "Seats": "number"})
         workspace.add_row(
             source,
             {"Name": "Spring term", "Starts": "2026-05-04", "Seats": 8},
@@ -1037,29 +983,21 @@ class _Sample:
             created_by=self.form,
             display_name={"type": "custom", "resolved_name": "Booking desk"},
         )
-        comment(
-            self.harbour_blue, "Firing log updated.", "2026-09-14T15:40", created_by=self.calendar
-        )
+        comment(self.harbour_blue, "Firing log updated.", "2026-09-14T15:40", created_by=self.calendar)
 
     def _add_obstacles(self) -> None:
         """What a connector meets in a real workspace and has to survive."""
         workspace = self.workspace
-        prices = self._page(
-            self.products, "Price list 2025", "01-11T11:00", "02-27T10:00", self.yuki
-        )
+        prices = self._page(self.products, "Price list 2025", "01-11T11:00", "02-27T10:00", self.yuki)
         workspace.add_block(prices, "paragraph", "Superseded.")
         workspace.trash_page(prices)
         gone = workspace.add_block(self.home, "paragraph", "A line that was deleted.")
         workspace.delete_block(gone)
-        imported = self._page(
-            self.handbook, "Imported notes", "06-15T07:30", "06-15T07:30", self.calendar
-        )
+        imported = self._page(self.handbook, "Imported notes", "06-15T07:30", "06-15T07:30", self.calendar)
         workspace.add_block(imported, "paragraph", "Search has not noticed this page yet.")
         workspace.unsearchable.add(imported)
         private = self._page(self.home, "Wages", "01-28T18:00", "10-30T18:30", self.ines)
-        hidden = workspace.add_block(
-            private, "synced_block", children=[block(text="Not for everybody.")]
-        )
+        hidden = workspace.add_block(private, "synced_block", children=[block(text="Not for everybody.")])
         workspace.unshared.add(private)
         workspace.add_block(self.meetings, "synced_block", synced_from=hidden)
 

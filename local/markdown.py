@@ -27,9 +27,7 @@ _CONTAINERS = {
     "tab": "tabs",
 }
 _MEDIA = {"video": "video", "audio": "audio", "pdf": "pdf", "file": "file"}
-_UNRENDERED = frozenset(
-    {"bookmark", "embed", "link_preview", "unsupported", "ai_block", "template"}
-)
+_UNRENDERED = frozenset({"bookmark", "embed", "link_preview", "unsupported", "ai_block", "template"})
 _MAX_LEVEL = 100
 _MARKS = (("code", "`"), ("bold", "**"), ("italic", "*"), ("strikethrough", "~~"))
 
@@ -124,9 +122,7 @@ class _Writer:
             self._line(f"- [{'x' if content['checked'] else ' '}] {text}", level)
             self.write_children(entry, level + 1)
         elif kind == "toggle" or content.get("is_toggleable"):
-            self._write_within(
-                "details", f"<summary>{_PREFIXES.get(kind, '')}{text}</summary>", entry, level
-            )
+            self._write_within("details", f"<summary>{_PREFIXES.get(kind, '')}{text}</summary>", entry, level)
         elif kind == "callout":
             icon = (content.get("icon") or {}).get("emoji", "")
             self._write_within(f'callout icon="{icon}"', text, entry, level)
@@ -150,18 +146,14 @@ class _Writer:
             self._write_unknown(entry.id, "", level)
             self.unknown_ids.append(entry.id)
             return
-        self._write_within(
-            f'synced_block_reference url="{object_url(original_id)}"', "", original, level
-        )
+        self._write_within(f'synced_block_reference url="{object_url(original_id)}"', "", original, level)
 
     def _write_table(self, entry: Block, level: int) -> None:
         self._line("<table>", level)
         for row in self.workspace.listed_children(entry):
             self.blocks += 1
             cells = block_object(row)["table_row"]["cells"]
-            self._line(
-                "<tr>" + "".join(f"<td>{inline(cell)}</td>" for cell in cells) + "</tr>", level
-            )
+            self._line("<tr>" + "".join(f"<td>{inline(cell)}</td>" for cell in cells) + "</tr>", level)
         self._line("</table>", level)
 
     def _write_within(self, tag: str, text: str, entry: Block, level: int) -> None:

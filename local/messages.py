@@ -32,9 +32,7 @@ class Request:
     status: int = 0
     time: float = 0.0
     headers: dict[str, str] = field(default_factory=dict)
-    answer_normally: Callable[[Request], Answer] | None = field(
-        default=None, repr=False, compare=False
-    )
+    answer_normally: Callable[[Request], Answer] | None = field(default=None, repr=False, compare=False)
 
     def normal(self) -> Answer:
         """Return the answer that the API would give, which the caller may change."""

@@ -61,8 +61,7 @@ def page_object(workspace: Workspace, page: Page) -> Json:
         "is_archived": page.is_archived,
         "is_locked": page.is_locked,
         "properties": {
-            name: _property_object(workspace, page, definition)
-            for name, definition in _schema(workspace, page).items()
+            name: _property_object(workspace, page, definition) for name, definition in _schema(workspace, page).items()
         },
         "url": object_url(page.id),
         "public_url": page.public_url,
@@ -124,21 +123,17 @@ def comment_object(workspace: Workspace, comment: Comment) -> Json:
     answer: Json = {
         "object": "comment",
         "id": comment.id,
-        "parent": reference(
-            "page_id" if isinstance(comment.parent, Page) else "block_id", comment.parent.id
-        ),
+        "parent": reference("page_id" if isinstance(comment.parent, Page) else "block_id", comment.parent.id),
         "discussion_id": comment.discussion_id,
         "created_time": comment.created_time,
         "last_edited_time": comment.last_edited_time,
         "created_by": partial_user(comment.created_by),
         "rich_text": rich_text(comment.text),
-        "display_name": comment.display_name
-        or {"type": kind, "resolved_name": author and author["name"]},
+        "display_name": comment.display_name or {"type": kind, "resolved_name": author and author["name"]},
     }
     if comment.attachments:
         answer["attachments"] = [
-            {"category": each["category"], "file": signed(each["file"])["file"]}
-            for each in comment.attachments
+            {"category": each["category"], "file": signed(each["file"])["file"]} for each in comment.attachments
         ]
     return answer
 
@@ -175,11 +170,7 @@ def property_definition(workspace: Workspace, page: Page, property_id: str) -> J
     """Return the schema of the page's property with this id, given without its percent-encoding."""
     with workspace.lock:
         return next(
-            (
-                each
-                for each in _schema(workspace, page).values()
-                if unquote(each["id"]) == property_id
-            ),
+            (each for each in _schema(workspace, page).values() if unquote(each["id"]) == property_id),
             None,
         )
 
@@ -196,9 +187,7 @@ def property_values(workspace: Workspace, page: Page, definition: Json) -> Any:
             return user_object(workspace, getattr(page, kind))
         value = page.properties.get(definition["name"], EMPTY_VALUES[kind])
         if kind == "people":
-            return [
-                each if isinstance(each, dict) else user_object(workspace, each) for each in value
-            ]
+            return [each if isinstance(each, dict) else user_object(workspace, each) for each in value]
         if kind == "relation":
             return [{"id": each} for each in value if workspace.find(each) is not None]
         if kind == "files":
@@ -238,8 +227,7 @@ def _visible_schema(workspace: Workspace, source: DataSource) -> dict[str, Json]
     return {
         name: definition
         for name, definition in source.properties.items()
-        if definition["type"] != "relation"
-        or workspace.find(definition["relation"]["data_source_id"])
+        if definition["type"] != "relation" or workspace.find(definition["relation"]["data_source_id"])
     }
 
 

@@ -135,10 +135,7 @@ def _is_complete(workspace: Workspace, records: dict[str, list[dict[str, Any]]])
     return (
         sorted(page["id"] for page in records["pages"]) == sorted(workspace.page_ids())
         and sorted(comment["id"] for comment in records["comments"]) == _page_comments(workspace)
-        and all(
-            ids == [placed.block["id"] for placed in workspace.blocks_of(page)]
-            for page, ids in of_page.items()
-        )
+        and all(ids == [placed.block["id"] for placed in workspace.blocks_of(page)] for page, ids in of_page.items())
     )
 
 
@@ -154,9 +151,7 @@ def _page_comments(workspace: Workspace) -> list[str]:
 
 def main() -> None:
     """Run both syncs and print a table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--pages", type=int, default=2_200)
     parser.add_argument("--share", type=float, default=0.03, help="of answers that are faults")
     parser.add_argument("--workers", type=int, default=10)
@@ -173,9 +168,7 @@ def main() -> None:
             results[name] = _sync(api, options.workers)
     print(f"{options.pages} pages, {blocks} blocks, {len(_page_comments(workspace))} comments\n")
     print("| | undisturbed | storm |\n|---|---|---|")
-    complete = {
-        name: _is_complete(workspace, result["records"]) for name, result in results.items()
-    }
+    complete = {name: _is_complete(workspace, result["records"]) for name, result in results.items()}
     print(f"| arrived complete, once, in order | {complete['undisturbed']} | {complete['storm']} |")
     print(f"| faults | 0 | {sum(met.values())} |")
     for figure in (

@@ -9,7 +9,8 @@ reaches the stand-in and cannot tell the difference.
         ... run the connector with api.environment() ...
         assert api.count("POST /v1/search") == 3
 
-As a program, `python -m local.stand_in` prints the environment to export and serves until it is interrupted.
+As a program, `python -m local.stand_in` prints the environment to export, then each request with its status and
+duration, and how many there were of each when it is interrupted.
 """
 
 from __future__ import annotations
@@ -19,13 +20,15 @@ import contextlib
 import json
 import math
 import re
+import shlex
 import signal
 import socket
 import ssl
 import struct
-import sys
 import traceback
 from collections import Counter
+from collections.abc import Callable
+from email.utils import formatdate
 from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -141,6 +144,7 @@ class StandIn:
         log: bool = True,
         refresh_token: str = "nrt_sample",
         port: int = 0,
+        when_answered: Callable[[Request, float], None] = lambda request, seconds: None,
     ) -> None:
         """Prepare to serve.
 
@@ -153,17 +157,17 @@ class StandIn:
             log: whether to keep every request in `requests`; `counts` are kept in any case.
             refresh_token: the refresh token that is valid, for client id `sample-client` and its `sample-secret`.
             port: the port; any that is free when left out.
+            when_answered: called after each answer, with the request and how many seconds it took.
         """
         self.workspace = workspace
         self.requests: list[Request] = []
         self.counts: Counter[tuple[str, str, int]] = Counter()
         self._api = NotionApi(workspace, token, refresh_token)
-        self._limit = (
-            None if requests_per_minute is None else _FixedWindow(requests_per_minute, window)
-        )
+        self._limit = None if requests_per_minute is None else _FixedWindow(requests_per_minute, window)
         self._latency = latency
         self._log = log
         self._port = port
+        self._when_answered = when_answered
         self._rules: list[Rule] = []
         self._lock = Lock()
         self._connections: set[socket.socket] = set()
@@ -269,9 +273,7 @@ class StandIn:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            thread = Thread(
-                target=self._serve, args=(connection,), name="stand-in connection", daemon=True
-            )
+            thread = Thread(target=self._serve, args=(connection,), name="stand-in connection", daemon=True)
             with self._lock:
                 self._threads = [each for each in self._threads if each.is_alive()]
                 thread.start()
@@ -287,9 +289,7 @@ class StandIn:
                     return
                 method, target, _ = _request_line(head)
                 if (method, target) != ("CONNECT", f"{HOST}:443"):
-                    connection.sendall(
-                        b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-                    )
+                    connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
                     return
                 connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
                 _acknowledge_at_once(connection)
@@ -311,9 +311,7 @@ class StandIn:
         method, target, headers = _request_line(head)
         raw_body = reader.read(int(headers.get("content-length", 0)))
         path, _, query = target.partition("?")
-        headers["authorization"] = (
-            "valid" if self._api.authorizes(headers.get("authorization")) else "invalid"
-        )
+        headers["authorization"] = "valid" if self._api.authorizes(headers.get("authorization")) else "invalid"
         request = Request(
             method=method,
             path=path,
@@ -332,12 +330,13 @@ class StandIn:
                 self.requests.append(request)
         if self._latency or answer.delay:
             sleep(self._latency + answer.delay)
+        stays = headers.get("connection", "").lower() != "close" and not answer.truncate
         if answer.drop:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            return False
-        stays = headers.get("connection", "").lower() != "close" and not answer.truncate
-        connection.sendall(_response(answer, stays))
-        return stays
+        else:
+            connection.sendall(_response(answer, stays))
+        self._when_answered(request, monotonic() - arrived)
+        return stays and not answer.drop
 
     def _answer(self, request: Request, raw_body: bytes) -> Answer:
         """Return what the limit, the first fitting rule or else the API answers."""
@@ -462,6 +461,7 @@ def _response(answer: Answer, stays: bool) -> bytes:
         content = _encode(body).encode()
     headers["Content-Length"] = str(len(content))
     headers["Connection"] = "keep-alive" if stays else "close"
+    headers["Date"] = formatdate(usegmt=True)
     headers.update(answer.headers)
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     head = f"HTTP/1.1 {answer.status} {_REASONS.get(answer.status, 'Unknown')}\r\n{lines}\r\n"
@@ -477,22 +477,19 @@ def _wake(connection: socket.socket) -> None:
 # The program
 
 
+def _print_request(request: Request, seconds: float) -> None:
+    line = f"{request.method} {request.path} {request.status} {seconds * 1000:.0f} ms\n"
+    print(line, end="", flush=True)
+
+
 def main() -> None:
-    """Serve a workspace until interrupted, and print the environment that leads a client to it."""
+    """Serve a workspace until interrupted, and print the environment that leads a client to it, and each request."""
     parser = argparse.ArgumentParser(prog="python -m local.stand_in", description=main.__doc__)
-    parser.add_argument(
-        "--workspace", type=Path, default=SAMPLE_WORKSPACE, help="a file that Workspace.save wrote"
-    )
+    parser.add_argument("--workspace", type=Path, default=SAMPLE_WORKSPACE, help="a file that Workspace.save wrote")
     parser.add_argument("--token", default="secret_sample", help="the access token that is valid")
-    parser.add_argument(
-        "--port", type=int, default=0, help="the port; any that is free when left out"
-    )
-    parser.add_argument(
-        "--requests-per-minute", type=int, help="answer 429 to more requests than this in a minute"
-    )
-    parser.add_argument(
-        "--latency", type=float, default=0.0, help="seconds to wait before each answer"
-    )
+    parser.add_argument("--port", type=int, default=0, help="the port; any that is free when left out")
+    parser.add_argument("--requests-per-minute", type=int, help="answer 429 to more requests than this in a minute")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds to wait before each answer")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     workspace = Workspace.load(options.workspace)
@@ -503,16 +500,20 @@ def main() -> None:
         options.latency,
         log=False,
         port=options.port,
+        when_answered=_print_request,
     )
     with stand_in:
-        for name, value in stand_in.environment().items():
-            print(f"export {name}={value}")
-        print(f"# access token: {stand_in.token}", flush=True)
+        exports = {**stand_in.environment(), "NOTION_TOKEN": stand_in.token}
+        for name, value in exports.items():
+            print(f"export {name}={shlex.quote(value) if value else value}")
+        print("# Export these in another shell. The requests:", flush=True)
         try:
             while True:
                 sleep(3600)
         except KeyboardInterrupt:
-            print("# stopped", file=sys.stderr)
+            print("# How many there were:")
+            for (method, template, status), count in sorted(stand_in.counts.items()):
+                print(f"# {count} {method} {template} {status}")
 
 
 if __name__ == "__main__":

@@ -36,9 +36,7 @@ def parse_time(time: Time) -> datetime:
         return datetime.now(timezone.utc)
     if isinstance(time, str):
         time = datetime.fromisoformat(time.replace("Z", "+00:00"))
-    return (
-        time.replace(tzinfo=timezone.utc) if time.tzinfo is None else time.astimezone(timezone.utc)
-    )
+    return time.replace(tzinfo=timezone.utc) if time.tzinfo is None else time.astimezone(timezone.utc)
 
 
 def minute(time: Time) -> str:
@@ -81,9 +79,7 @@ def equation(expression: str, **annotations: Any) -> Json:
     }
 
 
-def mention(
-    kind: str, value: Json, plain_text: str, href: str | None = None, **annotations: Any
-) -> Json:
+def mention(kind: str, value: Json, plain_text: str, href: str | None = None, **annotations: Any) -> Json:
     """Return a mention of any kind; the functions below call it with the value of each kind."""
     return {
         "type": "mention",
@@ -135,9 +131,7 @@ def mention_template_date(value: str) -> Json:
 
 def mention_template_user() -> Json:
     """Return the user of a template button: whoever presses it."""
-    return mention(
-        "template_mention", {"type": "template_mention_user", "template_mention_user": "me"}, "@Me"
-    )
+    return mention("template_mention", {"type": "template_mention_user", "template_mention_user": "me"}, "@Me")
 
 
 def mention_custom_emoji(emoji: Json) -> Json:
@@ -156,11 +150,7 @@ def rich_text(value: RichText) -> list[Json]:
 
 def plain_text(value: RichText) -> str:
     """Return the text of rich text without its annotations."""
-    return (
-        value
-        if isinstance(value, str)
-        else "".join(item["plain_text"] for item in rich_text(value))
-    )
+    return value if isinstance(value, str) else "".join(item["plain_text"] for item in rich_text(value))
 
 
 # Addresses, files and icons
@@ -188,9 +178,7 @@ def signed(file: Json) -> Json:
     """
     if file.get("type") != "file":
         return file
-    expiry_time = (datetime.now(timezone.utc) + FILE_LINK_LIFETIME).isoformat(
-        timespec="milliseconds"
-    )
+    expiry_time = (datetime.now(timezone.utc) + FILE_LINK_LIFETIME).isoformat(timespec="milliseconds")
     url = f"{file['file']['url']}?X-Amz-Expires=3600&X-Amz-Signature={token_hex(32)}&x-id=GetObject"
     return {**file, "file": {"url": url, "expiry_time": expiry_time.replace("+00:00", "Z")}}
 

@@ -81,9 +81,7 @@ class Workspace:
         lock: hold it to change several things as one; every method takes it by itself.
     """
 
-    def __init__(
-        self, name: str = "Sample workspace", seed: int = 0, bot_name: str = "Sample connection"
-    ) -> None:
+    def __init__(self, name: str = "Sample workspace", seed: int = 0, bot_name: str = "Sample connection") -> None:
         """Start an empty workspace.
 
         Args:
@@ -120,9 +118,7 @@ class Workspace:
         self._listings: dict[Any, tuple[Any, list[Any]]] = {}
         self.id = self._new_id()
         self.bot_id = ""
-        self.bot_id = self.add_user(
-            bot_name, type="bot", owner={"type": "workspace", "workspace": True}
-        )
+        self.bot_id = self.add_user(bot_name, type="bot", owner={"type": "workspace", "workspace": True})
 
     # Users, emojis, uploads, views
 
@@ -214,9 +210,7 @@ class Workspace:
                 "created_time": created_time,
                 "created_by": {"id": author["id"], "type": author["type"]},
                 "last_edited_time": created_time,
-                "expiry_time": minute(
-                    datetime.fromisoformat(created_time[:16]) + timedelta(hours=1)
-                ),
+                "expiry_time": minute(datetime.fromisoformat(created_time[:16]) + timedelta(hours=1)),
             }
             if status == "pending":
                 upload["upload_url"] = f"https://api.notion.com/v1/file_uploads/{upload_id}/send"
@@ -328,9 +322,7 @@ class Workspace:
             self._set_properties(page, properties or {})
             return page.id
 
-    def add_row(
-        self, data_source_id: str, values: dict[str, Any] | None = None, **page: Any
-    ) -> str:
+    def add_row(self, data_source_id: str, values: dict[str, Any] | None = None, **page: Any) -> str:
         """Add a row to a data source and return its page id.
 
         Args:
@@ -377,9 +369,7 @@ class Workspace:
                 type=type,
                 content=block_content(type, text, payload),
                 created_time=minute(created_time) if created_time else parent.created_time,
-                last_edited_time=minute(last_edited_time)
-                if last_edited_time
-                else parent.last_edited_time,
+                last_edited_time=minute(last_edited_time) if last_edited_time else parent.last_edited_time,
                 created_by=created_by or parent.created_by,
                 last_edited_by=last_edited_by or created_by or parent.last_edited_by,
             )
@@ -418,9 +408,7 @@ class Workspace:
             self._set_properties(page, properties or {})
             self._touch(page, time, by)
 
-    def edit_block(
-        self, block_id: str, text: RichText | None = None, time: Time = None, **payload: Any
-    ) -> None:
+    def edit_block(self, block_id: str, text: RichText | None = None, time: Time = None, **payload: Any) -> None:
         """Edit a block and with it the page that contains it.
 
         Args:
@@ -431,14 +419,10 @@ class Workspace:
         """
         with self.lock:
             edited = self._expect(block_id, Block)
-            changes = (
-                block_content(edited.type, text, payload) if text is not None or payload else {}
-            )
+            changes = block_content(edited.type, text, payload) if text is not None or payload else {}
             if isinstance(changes, str):
                 changes = {"rich_text": rich_text(changes)}
-            changed = {
-                key: value for key, value in changes.items() if key in payload or key == "rich_text"
-            }
+            changed = {key: value for key, value in changes.items() if key in payload or key == "rich_text"}
             if changed:
                 edited.content = {**block_payload(edited), **changed}
             edited.last_edited_time = minute(time)
@@ -597,9 +581,7 @@ class Workspace:
             source = self._expect(data_source_id, DataSource)
             given: Json = {"type": definition} if isinstance(definition, str) else dict(definition)
             kind = given.pop("type")
-            property_id = given.pop("id", None) or (
-                "title" if kind == "title" else self._property_id()
-            )
+            property_id = given.pop("id", None) or ("title" if kind == "title" else self._property_id())
             source.properties[name] = {
                 "id": property_id,
                 "name": name,
@@ -611,9 +593,7 @@ class Workspace:
             self._version += 1
             return str(property_id)
 
-    def edit_data_source(
-        self, data_source_id: str, time: Time = None, *, title: RichText | None = None
-    ) -> None:
+    def edit_data_source(self, data_source_id: str, time: Time = None, *, title: RichText | None = None) -> None:
         """Edit a data source: its title when given, and in any case its last edited time (now when left out)."""
         with self.lock:
             source = self._expect(data_source_id, DataSource)
@@ -628,9 +608,7 @@ class Workspace:
             if kind != "status":
                 return {"options": options}
             by_name = {option["name"]: option["id"] for option in options}
-            colors = zip(
-                given.get("groups", {}).items(), cycle(("gray", "blue", "green")), strict=False
-            )
+            colors = zip(given.get("groups", {}).items(), cycle(("gray", "blue", "green")), strict=False)
             groups = [
                 {
                     "id": self._new_id(),
@@ -666,9 +644,7 @@ class Workspace:
             }
         return {}
 
-    def _synced_property(
-        self, source: DataSource, name: str, target: DataSource, synced_name: str
-    ) -> str:
+    def _synced_property(self, source: DataSource, name: str, target: DataSource, synced_name: str) -> str:
         """Add the other end of a two-way relation to its target, and return the id of that property."""
         relation = {"database_id": source.parent.id, "data_source_id": source.id}
         synced_id = self._property_id()
@@ -682,14 +658,9 @@ class Workspace:
         return synced_id
 
     def _options(self, options: Iterable[str] | dict[str, str]) -> list[Json]:
-        colors = (
-            options
-            if isinstance(options, dict)
-            else dict(zip(options, cycle(COLORS), strict=False))
-        )
+        colors = options if isinstance(options, dict) else dict(zip(options, cycle(COLORS), strict=False))
         return [
-            {"id": self._new_id(), "name": name, "color": color, "description": None}
-            for name, color in colors.items()
+            {"id": self._new_id(), "name": name, "color": color, "description": None} for name, color in colors.items()
         ]
 
     def _property_id(self) -> str:
@@ -765,13 +736,9 @@ class Workspace:
         """Return the children that the API lists below a page or block, in the order of the document."""
         with self.lock:
             unshared = self.unshared
-            return [
-                child for child in entry.children if not child.in_trash and child.id not in unshared
-            ]
+            return [child for child in entry.children if not child.in_trash and child.id not in unshared]
 
-    def search(
-        self, object_type: str | None, in_trash: bool, query: str, ascending: bool
-    ) -> list[Page | DataSource]:
+    def search(self, object_type: str | None, in_trash: bool, query: str, ascending: bool) -> list[Page | DataSource]:
         """Return what /v1/search lists, in its order.
 
         Args:
@@ -782,9 +749,7 @@ class Workspace:
         """
 
         def build() -> list[Page | DataSource]:
-            wanted = {"page": Page, "data_source": DataSource}.get(
-                object_type or "", (Page, DataSource)
-            )
+            wanted = {"page": Page, "data_source": DataSource}.get(object_type or "", (Page, DataSource))
             text = query.casefold()
             found = [
                 entry
@@ -816,11 +781,7 @@ class Workspace:
         """
 
         def build() -> list[Page | DataSource]:
-            found = [
-                each
-                for each in _rows(source)
-                if not each.in_trash and self.is_shared(each) and matches(each)
-            ]
+            found = [each for each in _rows(source) if not each.in_trash and self.is_shared(each) and matches(each)]
             for name, ascending in reversed(sorts):
                 order = _edit_place if name == "last_edited_time" else _creation_place
                 found.sort(key=order, reverse=not ascending)
@@ -863,9 +824,7 @@ class Workspace:
     def comments_of(self, entry: Entry) -> list[Comment]:
         """Return the comments on a page or block itself, the earliest first."""
         with self.lock:
-            return sorted(
-                self._comments_of.get(entry.id, ()), key=lambda comment: comment.created_time
-            )
+            return sorted(self._comments_of.get(entry.id, ()), key=lambda comment: comment.created_time)
 
     def comment(self, comment_id: str) -> Comment | None:
         """Return a comment if the connection may see what it comments on."""
@@ -881,20 +840,14 @@ class Workspace:
     def file_uploads(self, status: str | None = None) -> list[Json]:
         """Return the file uploads, or those of one status, the latest first."""
         with self.lock:
-            found = [
-                upload
-                for upload in self._file_uploads.values()
-                if status in (None, upload["status"])
-            ]
+            found = [upload for upload in self._file_uploads.values() if status in (None, upload["status"])]
             return sorted(found, key=lambda upload: str(upload["created_time"]), reverse=True)
 
     def file_upload(self, upload_id: str) -> Json | None:
         """Return a file upload."""
         return self._file_uploads.get(upload_id)
 
-    def views(
-        self, database_id: str | None = None, data_source_id: str | None = None
-    ) -> list[Json]:
+    def views(self, database_id: str | None = None, data_source_id: str | None = None) -> list[Json]:
         """Return the views of a database or of a data source."""
         with self.lock:
             return [
@@ -942,30 +895,20 @@ class Workspace:
         with self.lock:
             page = self._expect(page_id, Page)
             placed: list[PlacedBlock] = []
-            levels: list[tuple[str, Iterator[tuple[int, Any]]]] = [
-                (page.id, enumerate(self.listed_children(page)))
-            ]
+            levels: list[tuple[str, Iterator[tuple[int, Any]]]] = [(page.id, enumerate(self.listed_children(page)))]
             while levels:
                 parent_id, siblings = levels[-1]
                 sequence_number, entry = next(siblings, (0, None))
                 if entry is None:
                     levels.pop()
                 elif isinstance(entry, Block) and entry.type not in ("child_database", "ai_block"):
-                    placed.append(
-                        PlacedBlock(
-                            block_object(entry), len(levels) - 1, sequence_number, parent_id
-                        )
-                    )
+                    placed.append(PlacedBlock(block_object(entry), len(levels) - 1, sequence_number, parent_id))
                     if self._is_walked(entry):
                         levels.append((entry.id, enumerate(self.listed_children(entry))))
             return placed
 
     def _is_walked(self, entry: Block) -> bool:
-        return (
-            entry.type != "unsupported"
-            and entry.id not in self.unsupported_children
-            and synced_from(entry) is None
-        )
+        return entry.type != "unsupported" and entry.id not in self.unsupported_children and synced_from(entry) is None
 
     def _visible(self, kind: type[_Entry]) -> list[_Entry]:
         with self.lock:
@@ -1017,13 +960,9 @@ class Workspace:
                 page.title = value
                 continue
             page.properties[name] = self._stored_value(definition, value)
-            synced = definition["type"] == "relation" and definition["relation"].get(
-                "dual_property"
-            )
+            synced = definition["type"] == "relation" and definition["relation"].get("dual_property")
             for target_id in value if synced else ():
-                others = self._expect(target_id, Page).properties.setdefault(
-                    synced["synced_property_name"], []
-                )
+                others = self._expect(target_id, Page).properties.setdefault(synced["synced_property_name"], [])
                 if page.id not in others:
                     others.append(page.id)
 
@@ -1048,11 +987,7 @@ class Workspace:
 
     def _option(self, definition: Json, name: str) -> Json:
         options = definition[definition["type"]]["options"]
-        return next(
-            {key: each[key] for key in ("id", "name", "color")}
-            for each in options
-            if each["name"] == name
-        )
+        return next({key: each[key] for key in ("id", "name", "color")} for each in options if each["name"] == name)
 
     def _number(self, page: Page) -> None:
         """Give a new row its unique id, if its data source has such a property."""
@@ -1068,9 +1003,7 @@ class Workspace:
         while entry is not None:
             if entry.id in self.unshared:
                 return False
-            if isinstance(entry, Database) or (
-                isinstance(entry, Page) and not isinstance(entry.parent, DataSource)
-            ):
+            if isinstance(entry, Database) or (isinstance(entry, Page) and not isinstance(entry.parent, DataSource)):
                 return True
             entry = entry.parent
         return True
@@ -1095,9 +1028,7 @@ class Workspace:
         self._last_id += 1
         digest = blake2b(f"{self.seed}:{self._last_id}".encode(), digest_size=16).hexdigest()
         variant = "89ab"[int(digest[16], 16) % 4]
-        return (
-            f"{digest[:8]}-{digest[8:12]}-8{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:]}"
-        )
+        return f"{digest[:8]}-{digest[8:12]}-8{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:]}"
 
     def _tick(self) -> str:
         """Return the workspace's clock, which goes a minute further on each call."""
@@ -1130,13 +1061,10 @@ class Workspace:
                 "views": list(self._views.values()),
                 "content": [_written(entry) for entry in self._top],
                 "comments": [
-                    {**_written_fields(comment, ()), "parent": comment.parent.id}
-                    for comment in self._comments.values()
+                    {**_written_fields(comment, ()), "parent": comment.parent.id} for comment in self._comments.values()
                 ],
             }
-        Path(path).write_text(
-            json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
-        )
+        Path(path).write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | Path) -> Workspace:
@@ -1158,9 +1086,7 @@ class Workspace:
         for written in content["content"]:
             workspace._read(None, written)
         for comment in content["comments"]:
-            workspace._keep_comment(
-                Comment(**{**comment, "parent": workspace._entry(comment["parent"])})
-            )
+            workspace._keep_comment(Comment(**{**comment, "parent": workspace._entry(comment["parent"])}))
         workspace._last_id = content["last_id"]
         workspace._ticks = content["ticks"]
         return workspace
@@ -1246,15 +1172,9 @@ _CONTAINERS = ("children", "data_sources", "rows", "parent", "edit_order")
 
 
 def _written_fields(entry: Union[Entry, Comment], leave_out: Sequence[str]) -> Json:
-    names = [
-        name for kind in reversed(type(entry).__mro__) for name in getattr(kind, "__slots__", ())
-    ]
+    names = [name for kind in reversed(type(entry).__mro__) for name in getattr(kind, "__slots__", ())]
     fields = {name: getattr(entry, name) for name in names if name not in leave_out}
-    return {
-        name: value
-        for name, value in fields.items()
-        if value not in (None, False, 0, "", [], {}, ())
-    }
+    return {name: value for name, value in fields.items() if value not in (None, False, 0, "", [], {}, ())}
 
 
 def _written(entry: Entry) -> Json:

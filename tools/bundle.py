@@ -67,7 +67,9 @@ def _import_block(imports: set[str]) -> str:
 
 def _in_order_of_imports(modules: dict[str, str]) -> list[str]:
     """The modules, each after those that it imports; fails on a circle."""
-    needs = {name: set(re.findall(r"^from source_notion\.([a-z_]+) import", text, re.M)) for name, text in modules.items()}
+    needs = {
+        name: set(re.findall(r"^from source_notion\.([a-z_]+) import", text, re.M)) for name, text in modules.items()
+    }
     order: list[str] = []
     while len(order) < len(needs):
         ready = sorted(name for name in needs if name not in order and needs[name] <= set(order))

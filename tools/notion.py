@@ -77,9 +77,7 @@ def access_of(token: str) -> Access:
     user = _body(me)
     if me.status_code != 200 or user.get("object") != "user":
         reason = user.get("message", "no reason given")
-        raise SystemExit(
-            f"Notion answers with an error ({me.status_code}: {reason}). Try again later."
-        )
+        raise SystemExit(f"Notion answers with an error ({me.status_code}: {reason}). Try again later.")
     access = _named(user, token)
     _look_for_users(notion, access, is_person=user.get("type") == "person")
     _look_for_comments(notion, access)

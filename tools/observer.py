@@ -68,9 +68,7 @@ def main(arguments: list[str]) -> int:
     is_read = arguments[:1] == ["read"]
     with (
         Path(os.environ[REPORT]).open("a", buffering=1, encoding="utf-8") as report,
-        subprocess.Popen(
-            [sys.executable, "-m", "tools.connector", *arguments], stdout=subprocess.PIPE
-        ) as connector,
+        subprocess.Popen([sys.executable, "-m", "tools.connector", *arguments], stdout=subprocess.PIPE) as connector,
     ):
         signal.signal(signal.SIGTERM, lambda *_: connector.terminate())
         observer = Observer(report, is_read)

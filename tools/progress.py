@@ -141,9 +141,7 @@ class Report:
         self.reasons = of_streams or self.reasons  # an error of no stream only sums up the others
         explained = {name for names in self.reasons.values() for name in names}
         incomplete = [
-            name
-            for name, stream in self.streams.items()
-            if stream.status != "COMPLETE" and name not in explained
+            name for name, stream in self.streams.items() if stream.status != "COMPLETE" and name not in explained
         ]
         if incomplete and not self.is_stopped and "" not in explained:
             reason = "The connector calls it incomplete. Its warnings say why."
@@ -226,9 +224,7 @@ class LiveLine:
             now = time.monotonic()
             line = f"{now - began:4.0f} s  {self._report.line()}"[: self._width]
             if self._is_redrawn:
-                self._write(
-                    line.ljust(self._width) + "\r"
-                )  # the ^C of a terminal goes where it is drawn again
+                self._write(line.ljust(self._width) + "\r")  # the ^C of a terminal goes where it is drawn again
             elif now >= shown + SECONDS_BETWEEN_LINES:
                 shown = now
                 self._write(line + "\n")

@@ -18,8 +18,7 @@ def answer(file: Path, query: str) -> list[str]:
         rows = [[_cell(value) for value in row] for row in result.fetchall()]
     widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
     return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in [names, *rows]
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [names, *rows]
     ]
 
 

@@ -52,9 +52,7 @@ def _table(report: Report, database: Path, seconds: float) -> list[str]:
 def _shown(report: Report) -> list[str]:
     """The streams to show: those that failed or warned if not all fit, and the first of the others."""
     failed = report.failed
-    by_interest = sorted(
-        report.streams, key=lambda name: name not in failed and not report.streams[name].warnings
-    )
+    by_interest = sorted(report.streams, key=lambda name: name not in failed and not report.streams[name].warnings)
     chosen = set(by_interest[:MOST_STREAMS_SHOWN])
     return [name for name in report.streams if name in chosen]
 
@@ -75,9 +73,7 @@ def _messages(report: Report) -> list[str]:
         streams = ", ".join([*names[:3], *(["others"] if names[3:] else [])])
         lines += wrap(f"{streams} failed: {reason}", WIDTH)
     if len(report.reasons) > MOST_REASONS_SHOWN:
-        lines.append(
-            f"... and {len(report.reasons) - MOST_REASONS_SHOWN} more reasons, in the logs."
-        )
+        lines.append(f"... and {len(report.reasons) - MOST_REASONS_SHOWN} more reasons, in the logs.")
     for warning in list(report.warnings)[:MOST_WARNINGS_SHOWN]:
         lines.append(shorten(_ID.sub(r"\1…", warning), WIDTH, placeholder=" …"))
     return lines

@@ -169,9 +169,7 @@ def _launcher(folder: Path) -> Path:
         {
             REPORT: str(folder / "report.jsonl"),
             "TMPDIR": str(folder),  # a connector that is stopped leaves its files behind
-            "PYTHONPATH": os.pathsep.join(
-                [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-            ),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
             # PyAirbyte looks connectors up in Airbyte's registry and reports their use; this one is here.
             "AIRBYTE_OFFLINE_MODE": "1",
             "DO_NOT_TRACK": "1",

@@ -96,9 +96,7 @@ def sync(
         debug=debug,
         manifest_only=manifest_only,
     )
-    result = Sync(
-        output="\n".join(map(AirbyteEntrypoint.airbyte_message_to_string, output._messages))
-    )
+    result = Sync(output="\n".join(map(AirbyteEntrypoint.airbyte_message_to_string, output._messages)))
     for message in output.records:
         result.records.setdefault(message.record.stream, []).append(message.record.data)
     for message in output.state_messages:

@@ -26,9 +26,7 @@ from local.workspace import Workspace
 
 # The streams that are there whatever the workspace holds, in the order of the manifest.
 STREAMS_OF_THE_MANIFEST: list[str] = [
-    each["$ref"].rpartition("/")[2]
-    for each in yaml.safe_load(MANIFEST.read_text())["streams"]
-    if "$ref" in each
+    each["$ref"].rpartition("/")[2] for each in yaml.safe_load(MANIFEST.read_text())["streams"] if "$ref" in each
 ]
 
 # ------------------------------------------------------------------------------------- the workspace
@@ -58,12 +56,8 @@ class SmallWorkspace(Workspace):
         self.settled_comment = self.add_comment(sub_page, "On a page that stays", march(2))
         for day, title in ((3, "Tasks"), (5, "Archive")):
             database = self.add_database(self.home, title, last_edited_time=march(day))
-            source = self.add_data_source(
-                database, properties={"Name": "title", "Done": "checkbox"}
-            )
-            row = self.add_row(
-                source, {"Name": f"A row of {title}", "Done": True}, last_edited_time=march(day + 1)
-            )
+            source = self.add_data_source(database, properties={"Name": "title", "Done": "checkbox"})
+            row = self.add_row(source, {"Name": f"A row of {title}", "Done": True}, last_edited_time=march(day + 1))
             self.add_block(row, "callout", "Look", [block("paragraph", "Here")])
         self.newest = self.add_page(title="Minutes", last_edited_time=march(20))
         for number in range(120):
@@ -105,10 +99,7 @@ class Disorderly(Workspace):
 
     def search(self, *how: Any) -> list[Any]:
         in_order = super().search(*how)
-        places = {
-            entry.id: place + self.places_back.get(entry.id, 0)
-            for place, entry in enumerate(in_order)
-        }
+        places = {entry.id: place + self.places_back.get(entry.id, 0) for place, entry in enumerate(in_order)}
         return sorted(in_order, key=lambda entry: places[entry.id])
 
 
@@ -118,19 +109,13 @@ def march(day: int) -> str:
 
 def truth(workspace: Workspace) -> dict[str, list[str]]:
     """The ids that each stream should deliver, sorted: data sources and databases come from search alone."""
-    data_sources = [
-        each for each in workspace.data_source_ids() if each not in workspace.unsearchable
-    ]
+    data_sources = [each for each in workspace.data_source_ids() if each not in workspace.unsearchable]
     ids = {
         "users": [user["id"] for user in workspace.users()],
         "pages": workspace.page_ids(),
         "data_sources": data_sources,
         "databases": {workspace.find(each).parent.id for each in data_sources},  # type: ignore[union-attr]
-        "blocks": [
-            placed.block["id"]
-            for page in workspace.page_ids()
-            for placed in workspace.blocks_of(page)
-        ],
+        "blocks": [placed.block["id"] for page in workspace.page_ids() for placed in workspace.blocks_of(page)],
         "comments": workspace.comment_ids(),
     }
     return {stream: sorted(of_stream) for stream, of_stream in ids.items()}
@@ -215,23 +200,16 @@ class Run:
     def ids(self) -> dict[str, list[str]]:
         """The ids of the records of each stream, sorted; one that came twice stands there twice."""
         streams = sorted({record["stream"] for record in self.contents("record")})
-        return {
-            stream: sorted(record["id"] for record in self.records(stream)) for stream in streams
-        }
+        return {stream: sorted(record["id"] for record in self.records(stream)) for stream in streams}
 
     def state(self) -> list[Json]:
         """The last state of each stream, in the form of the file that the next read takes."""
-        last = {
-            message["stream"]["stream_descriptor"]["name"]: message
-            for message in self.contents("state")
-        }
+        last = {message["stream"]["stream_descriptor"]["name"]: message for message in self.contents("state")}
         return [{"type": "STREAM", "stream": message["stream"]} for message in last.values()]
 
     def complaints(self) -> list[str]:
         """The log messages at WARN and above, and all errors."""
-        logs = [
-            log["message"] for log in self.contents("log") if log["level"] not in ("INFO", "DEBUG")
-        ]
+        logs = [log["message"] for log in self.contents("log") if log["level"] not in ("INFO", "DEBUG")]
         errors = [trace["error"]["message"] for trace in self.contents("trace") if "error" in trace]
         return logs + errors
 

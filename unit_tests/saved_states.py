@@ -67,9 +67,7 @@ class OldWorkspace(Workspace):
         source = self.add_data_source(unknown, **self._given(5))
         self.rows = [self.add(source, f"Row {day}", day) for day in (4, 5)]
         known = self.add_database(None, "Tasks", **self._given(6))
-        tasks = self.add_data_source(
-            known, **{**self._given(6), "id": "00000000-0000-4000-8000-00000000da7a"}
-        )
+        tasks = self.add_data_source(known, **{**self._given(6), "id": "00000000-0000-4000-8000-00000000da7a"})
         self.tasks = [self.add(tasks, f"Task {day}", day) for day in (6, 7)]
         self.unsearchable |= {self.hidden, source, *self.rows}
 

@@ -12,15 +12,13 @@ pytestmark = pytest.mark.usefixtures("prepared_manifest")
 
 def delivered(records: list[dict]) -> list[tuple]:
     return [
-        (record["id"], record["page_id"], record["depth"], record["parent"]["sequence_number"])
-        for record in records
+        (record["id"], record["page_id"], record["depth"], record["parent"]["sequence_number"]) for record in records
     ]
 
 
 def expected(workspace: Workspace, page_id: str) -> list[tuple]:
     return [
-        (placed.block["id"], page_id, placed.depth, placed.sequence_number)
-        for placed in workspace.blocks_of(page_id)
+        (placed.block["id"], page_id, placed.depth, placed.sequence_number) for placed in workspace.blocks_of(page_id)
     ]
 
 
@@ -64,9 +62,7 @@ def test_blocks_are_read_at_any_depth(workspace: Workspace, api: StandIn) -> Non
     assert records[-1]["depth"] == 1499
 
 
-def test_more_than_a_hundred_children_are_read_page_by_page(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_more_than_a_hundred_children_are_read_page_by_page(workspace: Workspace, api: StandIn) -> None:
     page = workspace.add_page(title="Long")
     for number in range(250):
         workspace.add_block(page, text=str(number))
@@ -111,9 +107,7 @@ def test_child_pages_child_databases_and_ai_blocks_are_not_records_and_not_desce
     assert ai_block not in walked
 
 
-def test_an_unsupported_block_is_a_record_and_not_descended_into(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_an_unsupported_block_is_a_record_and_not_descended_into(workspace: Workspace, api: StandIn) -> None:
     page = workspace.add_page(title="Home")
     unsupported = workspace.add_block(page, "unsupported", block_type="form")
     workspace.add_block(unsupported, text="Out of reach")
@@ -125,16 +119,12 @@ def test_an_unsupported_block_is_a_record_and_not_descended_into(
     assert result.warnings == []
 
 
-def test_a_synced_copys_content_is_read_once_with_its_original(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_a_synced_copys_content_is_read_once_with_its_original(workspace: Workspace, api: StandIn) -> None:
     home = workspace.add_page(title="Home")
     original = workspace.add_block(home, "synced_block")
     content = workspace.add_block(original, text="Shared words")
     other = workspace.add_page(title="Other")
-    copy = workspace.add_block(
-        other, "synced_block", synced_from={"type": "block_id", "block_id": original}
-    )
+    copy = workspace.add_block(other, "synced_block", synced_from={"type": "block_id", "block_id": original})
 
     result = sync("blocks")
 
@@ -143,15 +133,11 @@ def test_a_synced_copys_content_is_read_once_with_its_original(
     assert copy not in {r.path.split("/")[3] for r in api.requests if "children" in r.path}
 
 
-def test_a_synced_copy_beside_its_original_costs_no_request(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_a_synced_copy_beside_its_original_costs_no_request(workspace: Workspace, api: StandIn) -> None:
     page = workspace.add_page(title="Home")
     original = workspace.add_block(page, "synced_block", children=[block("paragraph", "Shared")])
     for _ in range(2):
-        workspace.add_block(
-            page, "synced_block", synced_from={"type": "block_id", "block_id": original}
-        )
+        workspace.add_block(page, "synced_block", synced_from={"type": "block_id", "block_id": original})
 
     result = sync("blocks")
 
@@ -166,9 +152,7 @@ def test_a_synced_copy_whose_original_is_out_of_reach_costs_a_warning_and_not_th
     hidden = workspace.add_page(title="Hidden")
     original = workspace.add_block(hidden, "synced_block", children=[block("paragraph", "Secret")])
     page = workspace.add_page(title="Home")
-    copy = workspace.add_block(
-        page, "synced_block", synced_from={"type": "block_id", "block_id": original}
-    )
+    copy = workspace.add_block(page, "synced_block", synced_from={"type": "block_id", "block_id": original})
     after = workspace.add_block(page, text="After")
     workspace.unshared |= {hidden, original}
 
@@ -205,9 +189,7 @@ def test_a_block_that_contains_itself_is_walked_once(workspace: Workspace, api: 
     assert summary == "Stream blocks left out 1 in all: 1 read already."
 
 
-def test_a_block_that_is_listed_under_two_siblings_is_walked_once(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_a_block_that_is_listed_under_two_siblings_is_walked_once(workspace: Workspace, api: StandIn) -> None:
     page = workspace.add_page(title="Home")
     first, second = (workspace.add_block(page, "toggle", text) for text in ("One", "Two"))
     inner = workspace.add_block(first, "toggle", "In both")
@@ -240,8 +222,7 @@ def test_a_page_without_blocks_is_fine(workspace: Workspace, api: StandIn) -> No
 
 def test_a_changed_page_arrives_whole(workspace: Workspace, api: StandIn) -> None:
     pages = [
-        workspace.add_page(title=str(day), last_edited_time=f"2026-03-{day:02}T00:00:00.000Z")
-        for day in range(1, 11)
+        workspace.add_page(title=str(day), last_edited_time=f"2026-03-{day:02}T00:00:00.000Z") for day in range(1, 11)
     ]
     blocks = {page: [workspace.add_block(page, text=str(n)) for n in range(3)] for page in pages}
     first = sync("blocks")
@@ -251,18 +232,12 @@ def test_a_changed_page_arrives_whole(workspace: Workspace, api: StandIn) -> Non
     workspace.edit_block(blocks[pages[4]][1], "Changed", "2026-04-01T12:00:00.000Z")
     second = sync("blocks", state=first.state)
 
-    assert [r["id"] for r in second.records["blocks"] if r["page_id"] == pages[4]] == blocks[
-        pages[4]
-    ][1:]
+    assert [r["id"] for r in second.records["blocks"] if r["page_id"] == pages[4]] == blocks[pages[4]][1:]
     assert {record["page_id"] for record in second.records["blocks"]} == {pages[4]}
-    assert {record["page_last_edited_time"] for record in second.records["blocks"]} == {
-        "2026-04-01T12:00:00.000Z"
-    }
+    assert {record["page_last_edited_time"] for record in second.records["blocks"]} == {"2026-04-01T12:00:00.000Z"}
 
 
-def test_a_page_that_answers_404_is_left_out_with_a_warning(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_a_page_that_answers_404_is_left_out_with_a_warning(workspace: Workspace, api: StandIn) -> None:
     gone = workspace.add_page(title="Gone")
     stays = workspace.add_page(title="Stays")
     kept = workspace.add_block(stays, text="Here")
@@ -313,9 +288,7 @@ def test_a_fault_while_a_synced_copys_original_is_asked_for_is_retried(
     home = workspace.add_page(title="Home")
     original = workspace.add_block(home, "synced_block", children=[block("paragraph", "Shared")])
     other = workspace.add_page(title="Other", last_edited_time="2026-01-01T00:00:00.000Z")
-    workspace.add_block(
-        other, "synced_block", synced_from={"type": "block_id", "block_id": original}
-    )
+    workspace.add_block(other, "synced_block", synced_from={"type": "block_id", "block_id": original})
     unavailable = error(503, "service_unavailable", "Try again.")
     api.answer(times(2, on("GET", f"/v1/blocks/{original}/children", unavailable)))
 

@@ -29,8 +29,8 @@ from loaders import (
 )
 from under_test import with_components
 
-from tools.bundle import write_bundle
 from local.stand_in import StandIn
+from tools.bundle import write_bundle
 
 # Nothing here asks Notion, unless a test says so.
 WITHOUT_TABLES = {**CONFIG, "databases": {"selection": "none"}}
@@ -110,11 +110,7 @@ def test_the_manifest_names_nothing_of_the_package(bundle: Path) -> None:
 def test_each_inline_schema_is_the_packaged_one(
     bundled: ConcurrentDeclarativeSource, package: YamlDeclarativeSource, stream: str
 ) -> None:
-    (loader,) = (
-        each["schema_loader"]
-        for each in bundled.resolved_manifest["streams"]
-        if each.get("name") == stream
-    )
+    (loader,) = (each["schema_loader"] for each in bundled.resolved_manifest["streams"] if each.get("name") == stream)
     (packaged,) = (each.json_schema for each in catalog_by(package).streams if each.name == stream)
 
     assert loader["type"] == "InlineSchemaLoader"

@@ -39,9 +39,7 @@ def test_check_succeeds_with_one_request(workspace: Workspace, api: StandIn) -> 
     assert [(request.method, request.path) for request in api.requests] == [("POST", "/v1/search")]
 
 
-def test_check_is_content_with_a_shared_database_that_has_no_rows(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_check_is_content_with_a_shared_database_that_has_no_rows(workspace: Workspace, api: StandIn) -> None:
     workspace.add_data_source(workspace.add_database(None, "Empty"))
 
     assert check(**CONFIG) == ("SUCCEEDED", None)
@@ -60,9 +58,7 @@ def test_a_token_that_holds_what_no_token_holds_is_refused_and_never_printed(
     api: StandIn, capsys: pytest.CaptureFixture[str], token: str
 ) -> None:
     config = {"credentials": {"auth_type": "token", "token": token}}
-    sentence = (
-        "The access token holds a blank, a line break or another character that no token has."
-    )
+    sentence = "The access token holds a blank, a line break or another character that no token has."
 
     status, message = check(**config)
     discovered = run("discover", config)
@@ -93,9 +89,7 @@ def test_check_says_that_the_token_may_not_read_content(workspace: Workspace, ap
     assert len(api.requests) == 1
 
 
-def test_check_says_that_nothing_is_shared_and_how_to_share(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_check_says_that_nothing_is_shared_and_how_to_share(workspace: Workspace, api: StandIn) -> None:
     status, message = check(**CONFIG)
 
     assert status == "FAILED"
@@ -113,9 +107,7 @@ def test_check_says_that_notion_is_not_reachable(api: StandIn, naps: list[float]
     assert sum(naps) < 10
 
 
-def test_a_token_at_the_top_level_as_in_very_old_configurations_still_works(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_a_token_at_the_top_level_as_in_very_old_configurations_still_works(workspace: Workspace, api: StandIn) -> None:
     page = workspace.add_page(title="Home")
 
     assert check(access_token=api.token) == ("SUCCEEDED", None)
@@ -153,19 +145,14 @@ def test_an_impossible_number_of_workers_is_refused(api: StandIn, num_workers: o
     assert api.requests == []
 
 
-def test_oauth_without_a_refresh_token_just_uses_the_access_token(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_oauth_without_a_refresh_token_just_uses_the_access_token(workspace: Workspace, api: StandIn) -> None:
     page = workspace.add_page(title="Home")
 
     assert sync("pages", credentials=oauth()).ids("pages") == [page]
     assert api.count("POST /v1/oauth/token") == 0
 
     api.token = "another"
-    assert (
-        "Notion does not accept the access token"
-        in (sync("pages", credentials=oauth()).errors["pages"])
-    )
+    assert "Notion does not accept the access token" in (sync("pages", credentials=oauth()).errors["pages"])
     assert api.count("POST /v1/oauth/token") == 0
 
 
@@ -183,11 +170,7 @@ def test_oauth_with_a_refresh_token_refreshes_once_and_hands_the_rotated_pair_ba
     assert api.count("POST /v1/oauth/token") == 1
     (refresh,) = [request for request in api.requests if request.path == "/v1/oauth/token"]
     assert refresh.body == {"grant_type": "refresh_token", "refresh_token": first_refresh_token}
-    (control,) = [
-        json.loads(line)
-        for line in capsys.readouterr().out.splitlines()
-        if '"CONNECTOR_CONFIG"' in line
-    ]
+    (control,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"CONNECTOR_CONFIG"' in line]
     assert control["control"]["connectorConfig"]["config"] == {
         **CONFIG,
         "num_workers": 10,
@@ -204,11 +187,7 @@ def test_a_refresh_during_the_check_saves_nothing_of_the_check(
 
     assert check(credentials=credentials) == ("SUCCEEDED", None)
 
-    (control,) = [
-        json.loads(line)
-        for line in capsys.readouterr().out.splitlines()
-        if '"CONNECTOR_CONFIG"' in line
-    ]
+    (control,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"CONNECTOR_CONFIG"' in line]
     assert set(control["control"]["connectorConfig"]["config"]) == {"credentials"}
 
 
@@ -231,9 +210,7 @@ def test_a_refresh_that_notion_cannot_make_is_tried_once_for_all_that_need_it(
     assert api.count("GET /v1/blocks/{id}/children") <= 2 * (50 + 10)
 
 
-def test_a_refresh_token_that_was_used_up_asks_to_authenticate_again(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_a_refresh_token_that_was_used_up_asks_to_authenticate_again(workspace: Workspace, api: StandIn) -> None:
     workspace.add_page(title="Home")
     credentials = oauth(expired_token(), refresh_token="used-up")
 
@@ -267,11 +244,7 @@ def test_every_secret_of_the_specification_is_marked_and_nothing_else() -> None:
     (message,) = run("spec").get_message_by_types([Type.SPEC])
     specification = message.spec.connectionSpecification
 
-    marked = [
-        path
-        for path, setting in settings_in(specification["properties"])
-        if setting.get("airbyte_secret")
-    ]
+    marked = [path for path, setting in settings_in(specification["properties"]) if setting.get("airbyte_secret")]
 
     assert sorted(marked) == sorted(SECRETS)
 

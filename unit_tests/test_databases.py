@@ -24,9 +24,7 @@ PROPERTIES = {"Name": "title", "Done": "checkbox"}
 
 
 def add_source(workspace: Workspace, title: str = "Tasks", **properties: Any) -> str:
-    return workspace.add_data_source(
-        workspace.add_database(None, title), properties=properties or PROPERTIES
-    )
+    return workspace.add_data_source(workspace.add_database(None, title), properties=properties or PROPERTIES)
 
 
 def day(number: int) -> str:
@@ -58,9 +56,7 @@ def changed(source: str, change: Any) -> Any:
 # ------------------------------------------------------------------------------- more than 10,000 rows
 
 
-def test_25_000_rows_behind_a_query_that_stops_at_10_000_arrive_each_once(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_25_000_rows_behind_a_query_that_stops_at_10_000_arrive_each_once(workspace: Workspace, api: StandIn) -> None:
     source = add_source(workspace, Name="title")
     rows = [workspace.add_row(source) for _ in range(25_000)]  # each created a minute later
     table = table_of(workspace, source)
@@ -122,9 +118,7 @@ def test_a_query_that_says_incomplete_on_its_first_answer_only_gives_all_rows(
     assert result.ids(table) == rows
 
 
-def test_a_row_that_is_edited_while_a_long_table_is_read_is_not_lost(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_a_row_that_is_edited_while_a_long_table_is_read_is_not_lost(workspace: Workspace, api: StandIn) -> None:
     workspace.query_limit, workspace.max_page_size = 20, 10
     source = add_source(workspace)
     rows = [workspace.add_row(source) for _ in range(50)]
@@ -223,9 +217,7 @@ def test_a_relation_of_140_items_is_complete_and_costs_two_requests_for_that_row
 ) -> None:
     people = add_source(workspace, "People")
     everybody = [workspace.add_row(people) for _ in range(140)]
-    source = add_source(
-        workspace, Name="title", Who={"type": "relation", "data_source_id": people, "id": "%3Aa%7C"}
-    )
+    source = add_source(workspace, Name="title", Who={"type": "relation", "data_source_id": people, "id": "%3Aa%7C"})
     long = workspace.add_row(source, {"Name": "long", "Who": everybody})
     workspace.add_row(source, {"Name": "25", "Who": everybody[:25]})
     workspace.add_row(source, {"Name": "none"})
@@ -283,9 +275,7 @@ def test_where_the_items_cannot_be_read_those_of_the_page_stay_and_a_warning_nam
 ) -> None:
     people = add_source(workspace, "People")
     everybody = [workspace.add_row(people) for _ in range(30)]
-    source = add_source(
-        workspace, Name="title", Who={"type": "relation", "data_source_id": people, "id": "a%3Ab"}
-    )
+    source = add_source(workspace, Name="title", Who={"type": "relation", "data_source_id": people, "id": "a%3Ab"})
     row = workspace.add_row(source, {"Name": "long", "Who": everybody})
     api.answer(on("GET", "/v1/pages/.*", error(404, "object_not_found", "Could not find it.")))
     table = table_of(workspace, source)
@@ -306,10 +296,7 @@ def test_a_second_sync_costs_one_listing_and_one_query_a_table_and_brings_the_ed
 ) -> None:
     sources = [add_source(workspace, title) for title in ("Tasks", "Projects")]
     names = [table_of(workspace, source) for source in sources]
-    rows = [
-        [workspace.add_row(source, last_edited_time=day(n)) for n in range(1, 20)]
-        for source in sources
-    ]
+    rows = [[workspace.add_row(source, last_edited_time=day(n)) for n in range(1, 20)] for source in sources]
     first = sync(*names)
     assert [first.ids(name) for name in names] == rows
     assert first.state[names[0]] == {"last_edited_time": day(19)}
@@ -324,9 +311,7 @@ def test_a_second_sync_costs_one_listing_and_one_query_a_table_and_brings_the_ed
     assert second.records[names[0]][0]["Done"] is True
 
 
-def test_a_full_refresh_brings_each_row_of_a_table_again(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_a_full_refresh_brings_each_row_of_a_table_again(workspace: Workspace, api: StandIn) -> None:
     source = add_source(workspace, "Tasks")
     name = table_of(workspace, source)
     rows = [workspace.add_row(source, last_edited_time=day(n)) for n in range(1, 20)]
@@ -378,9 +363,7 @@ def test_the_start_date_holds_for_rows(workspace: Workspace, api: StandIn) -> No
     assert sync(table, start_date=day(5)).ids(table) == rows[1:]
 
 
-def test_the_data_sources_among_the_rows_of_a_wiki_are_no_rows(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_the_data_sources_among_the_rows_of_a_wiki_are_no_rows(workspace: Workspace, api: StandIn) -> None:
     wiki = add_source(workspace, "Wiki")
     page = workspace.add_row(wiki, {"Name": "A page"})
     inner = workspace.add_data_source(workspace.add_database(wiki, "Keys"))
@@ -409,25 +392,19 @@ def test_the_six_streams_cost_not_one_request_more_than_without_tables() -> None
     assert made[0] == made[1] == made[2]
 
 
-def test_the_six_streams_make_the_same_requests_whatever_the_choice(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_the_six_streams_make_the_same_requests_whatever_the_choice(workspace: Workspace, api: StandIn) -> None:
     source = add_source(workspace)
     workspace.add_block(workspace.add_row(source), text="Text")
     made = []
     for choice in (None, {"selection": "all"}, {"selection": "none"}):
         api.requests.clear()
         assert sync(*STREAMS, databases=choice).errors == {}
-        made.append(
-            Counter((r.method, r.path, json.dumps([r.query, r.body])) for r in api.requests)
-        )
+        made.append(Counter((r.method, r.path, json.dumps([r.query, r.body])) for r in api.requests))
 
     assert made[0] == made[1] == made[2]
 
 
-def test_the_listing_of_data_sources_is_shared_with_the_stream_of_that_name(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_the_listing_of_data_sources_is_shared_with_the_stream_of_that_name(workspace: Workspace, api: StandIn) -> None:
     source = add_source(workspace)
     table = table_of(workspace, source)
 
@@ -439,9 +416,7 @@ def test_the_listing_of_data_sources_is_shared_with_the_stream_of_that_name(
 # ---------------------------------------------------------------------------------------- discovery
 
 
-def test_500_data_sources_of_the_same_title_are_found_in_six_requests(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_500_data_sources_of_the_same_title_are_found_in_six_requests(workspace: Workspace, api: StandIn) -> None:
     sources = [add_source(workspace) for _ in range(500)]
 
     found = tables()
@@ -451,9 +426,7 @@ def test_500_data_sources_of_the_same_title_are_found_in_six_requests(
     assert len(found) == 500
 
 
-def test_tables_keep_their_names_and_columns_when_another_is_added(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_tables_keep_their_names_and_columns_when_another_is_added(workspace: Workspace, api: StandIn) -> None:
     for title in ("Tasks", "Tasks", "", ""):
         add_source(workspace, title, **{"Name": "title", "Cost €": "number", "Cost $": "number"})
     before = tables()
@@ -472,9 +445,7 @@ NAMES = [
 ]
 
 
-def test_names_that_look_like_code_pass_through_discovery_and_sync(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_names_that_look_like_code_pass_through_discovery_and_sync(workspace: Workspace, api: StandIn) -> None:
     source = workspace.add_data_source(
         workspace.add_database(None, "{{ 1 + 1 }} $ref"),
         properties={
@@ -523,9 +494,7 @@ def some(*links: str) -> Json:
 
 
 @pytest.mark.parametrize("choice", [{}, {"databases": {"selection": "all"}}])
-def test_all_databases_are_tables_where_nothing_else_is_chosen(
-    two_databases: Json, api: StandIn, choice: Json
-) -> None:
+def test_all_databases_are_tables_where_nothing_else_is_chosen(two_databases: Json, api: StandIn, choice: Json) -> None:
     assert set(tables(**choice)) == two_databases["all"]
 
 
@@ -565,9 +534,7 @@ def test_a_data_source_is_chosen_by_its_own_id(two_databases: Json, api: StandIn
     assert set(tables(databases=some(two_databases["clays"]))) == two_databases["first"]
 
 
-def test_the_check_of_a_choice_costs_at_most_two_requests(
-    two_databases: Json, api: StandIn
-) -> None:
+def test_the_check_of_a_choice_costs_at_most_two_requests(two_databases: Json, api: StandIn) -> None:
     assert check(**CONFIG, databases=some(two_databases["stock"])) == ("SUCCEEDED", None)
     assert len(api.requests) <= 2
 
@@ -586,9 +553,7 @@ def test_a_link_that_cannot_be_read_is_refused_by_check_and_discover(
     assert any(sentence in each.trace.error.message for each in output.errors)
 
 
-def test_a_database_out_of_reach_is_refused_by_check_and_a_warning_elsewhere(
-    two_databases: Json, api: StandIn
-) -> None:
+def test_a_database_out_of_reach_is_refused_by_check_and_a_warning_elsewhere(two_databases: Json, api: StandIn) -> None:
     link = link_with_a_view("01234567-89ab-4def-8123-456789abcdef")
     sentence = f"The database {link} is not among those that this connection sees."
 
@@ -603,9 +568,7 @@ def test_a_database_out_of_reach_is_refused_by_check_and_a_warning_elsewhere(
 
 
 @pytest.mark.parametrize("links", [None, ["what was chosen before"]])
-def test_links_beside_another_choice_are_not_looked_at(
-    two_databases: Json, api: StandIn, links: Any
-) -> None:
+def test_links_beside_another_choice_are_not_looked_at(two_databases: Json, api: StandIn, links: Any) -> None:
     for selection, expected in (("all", two_databases["all"]), ("none", set())):
         choice = {"selection": selection, "links": links}
         assert set(tables(databases=choice)) == expected
@@ -627,11 +590,7 @@ def test_a_refreshed_token_leaves_the_choice_as_it_was(
 
         assert sync(*streams, credentials=credentials, databases=choice).errors == {}
 
-        (control,) = [
-            json.loads(line)
-            for line in capsys.readouterr().out.splitlines()
-            if '"CONNECTOR_CONFIG"' in line
-        ]
+        (control,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"CONNECTOR_CONFIG"' in line]
         assert control["control"]["connectorConfig"]["config"] == {
             **CONFIG,
             "credentials": oauth(api.token, refresh_token=api.refresh_token),
@@ -642,9 +601,7 @@ def test_a_refreshed_token_leaves_the_choice_as_it_was(
 # ------------------------------------------------------------------------------ the stream databases
 
 
-def test_a_database_has_the_properties_of_all_its_data_sources(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_a_database_has_the_properties_of_all_its_data_sources(workspace: Workspace, api: StandIn) -> None:
     database = workspace.add_database(None, "Stock")
     workspace.add_data_source(database, "Clays", {"Name": "title", "Firing": "number"})
     workspace.add_data_source(database, "Glazes", {"Name": "title", "Colour": "select"})
@@ -678,9 +635,7 @@ def test_a_time_without_a_fraction_is_a_time_too(workspace: Workspace, api: Stan
 # ------------------------------------------------------------------------------- databases that change
 
 
-def test_a_property_that_was_renamed_is_a_column_of_the_new_name(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_a_property_that_was_renamed_is_a_column_of_the_new_name(workspace: Workspace, api: StandIn) -> None:
     source = add_source(workspace, Name="title", Points="number")
     page = workspace.add_row(source, {"Name": "A row", "Points": 3})
     table = table_of(workspace, source)
@@ -759,9 +714,7 @@ def test_a_value_with_parts_missing_is_null_and_the_row_arrives(
     assert result.errors == {}
 
 
-def test_a_database_that_vanished_before_the_sync_stops_no_other_stream(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_a_database_that_vanished_before_the_sync_stops_no_other_stream(workspace: Workspace, api: StandIn) -> None:
     gone, other = add_source(workspace, "Gone"), add_source(workspace, "Other")
     row = workspace.add_row(other)
     names = [table_of(workspace, each) for each in (gone, other)]

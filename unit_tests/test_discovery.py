@@ -219,9 +219,7 @@ def test_edits_of_pages_that_search_leaves_out_arrive(
     first = sync(*OVER_PAGES)
     rows = rows_of(workspace)
     row = next(page for page in rows if page in workspace.unsearchable)
-    page = next(
-        id for id in workspace.page_ids() if id in workspace.unsearchable and id not in rows
-    )
+    page = next(id for id in workspace.page_ids() if id in workspace.unsearchable and id not in rows)
     inner = workspace.add_page(page, "Inner")
     workspace.unsearchable.add(inner)
     workspace.add_block(inner, text="Deep")
@@ -236,8 +234,7 @@ def test_edits_of_pages_that_search_leaves_out_arrive(
     assert sorted(second.ids("blocks")) == sorted(blocks_of(workspace, *changed))
     assert sorted(second.ids("page_markdown")) == sorted(changed)
     assert api.count(CHILDREN) == sum(
-        1 + sum(placed.block["has_children"] for placed in workspace.blocks_of(each))
-        for each in changed
+        1 + sum(placed.block["has_children"] for placed in workspace.blocks_of(each)) for each in changed
     )
 
 
@@ -266,8 +263,7 @@ def test_pages_alone_finds_rows_and_says_who_finds_the_rest(
         [
             row
             for row in rows_of(workspace)
-            if row in workspace.unsearchable
-            and workspace.find(row).parent.id in workspace.unsearchable  # type: ignore[union-attr]
+            if row in workspace.unsearchable and workspace.find(row).parent.id in workspace.unsearchable  # type: ignore[union-attr]
         ]
     )
     assert found(result, "pages").endswith(
@@ -394,9 +390,7 @@ def test_a_data_source_that_vanishes_while_pages_are_looked_for_is_left_out_with
     assert tree["tasks"] in warning and "Could not find data_source." in warning
 
 
-def test_any_state_of_a_walk_knows_the_pages_that_it_met(
-    gaps: tuple[Workspace, StandIn, int], clock: Clock
-) -> None:
+def test_any_state_of_a_walk_knows_the_pages_that_it_met(gaps: tuple[Workspace, StandIn, int], clock: Clock) -> None:
     workspace, api, _ = gaps
     api.answer(each_request_takes(60, clock))
     whole = sync("blocks", num_workers=2)
@@ -411,17 +405,11 @@ def test_any_state_of_a_walk_knows_the_pages_that_it_met(
 
 def said_until(result: Sync, share: float) -> tuple[set[str], Any]:
     """The ids of the records, and the last states, in the first part of a sync's output."""
-    lines = [
-        line
-        for line in result.output.splitlines()
-        if line.startswith(('{"type":"RECORD"', '{"type":"STATE"'))
-    ]
+    lines = [line for line in result.output.splitlines() if line.startswith(('{"type":"RECORD"', '{"type":"STATE"'))]
     messages = [json.loads(line) for line in lines[: int(len(lines) * share)]]
     records = {each["record"]["data"]["id"] for each in messages if each["type"] == "RECORD"}
     states = {
-        each["state"]["stream"]["stream_descriptor"]["name"]: each["state"]["stream"][
-            "stream_state"
-        ]
+        each["state"]["stream"]["stream_descriptor"]["name"]: each["state"]["stream"]["stream_state"]
         for each in messages
         if each["type"] == "STATE"
     }
@@ -442,14 +430,10 @@ def test_a_page_within_one_whose_walk_failed_comes_with_the_next_sync_in_every_s
     api.reset_rules()
     second = sync("pages", "blocks", state=first.state)
     assert tree["team"] in second.ids("pages")
-    assert set(first.ids("blocks")) | set(second.ids("blocks")) == set(
-        blocks_of(workspace, *workspace.page_ids())
-    )
+    assert set(first.ids("blocks")) | set(second.ids("blocks")) == set(blocks_of(workspace, *workspace.page_ids()))
 
 
-def test_a_hidden_page_edited_again_in_the_minute_of_its_sync_is_read_again(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_a_hidden_page_edited_again_in_the_minute_of_its_sync_is_read_again(workspace: Workspace, api: StandIn) -> None:
     now = datetime.now(timezone.utc)
     written = {"created_time": now, "last_edited_time": now}
     home = workspace.add_page(title="Home")
@@ -532,9 +516,7 @@ def test_a_path_begins_where_the_connection_begins_to_see(
 def test_an_incremental_sync_asks_for_the_pages_that_hold_a_changed_one(
     workspace: Workspace, api: StandIn, tree: dict[str, str]
 ) -> None:
-    for number in range(
-        150
-    ):  # between them, so that the listing ends before it gets to what holds the page
+    for number in range(150):  # between them, so that the listing ends before it gets to what holds the page
         time = f"2026-03-10T{number // 60:02}:{number % 60:02}:00.000Z"
         workspace.add_page(title=str(number), last_edited_time=time)
     first = sync("pages")
@@ -606,9 +588,7 @@ def test_the_scope_may_be_what_search_leaves_out_and_a_database(
     assert {record["page_id"] for record in result.records["comments"]} == set(under)
 
 
-def test_trashed_pages_outside_the_scope_are_not_read(
-    workspace: Workspace, api: StandIn, tree: dict[str, str]
-) -> None:
+def test_trashed_pages_outside_the_scope_are_not_read(workspace: Workspace, api: StandIn, tree: dict[str, str]) -> None:
     inside, outside = (workspace.add_page(tree[each], "Gone") for each in ("team", "other"))
     for page in (inside, outside):
         workspace.trash_page(page)
@@ -692,9 +672,7 @@ def test_a_page_edited_while_rows_are_asked_for_arrives_however_long_that_takes(
     assert set(edits) <= {*second.ids("blocks"), *third.ids("blocks")}
 
 
-def test_half_an_emoji_in_a_title_stops_no_stream(
-    workspace: Workspace, api: StandIn, tree: dict[str, str]
-) -> None:
+def test_half_an_emoji_in_a_title_stops_no_stream(workspace: Workspace, api: StandIn, tree: dict[str, str]) -> None:
     half = workspace.add_page(title="Half HERE", last_edited_time=march(7))
     workspace.add_block(half, text="Text")
 
@@ -757,9 +735,7 @@ def test_what_only_a_page_knows_that_is_edited_during_the_listing_arrives_howeve
     assert result.ids("blocks") == [inside]
 
 
-def test_tables_are_found_within_the_scope_alone(
-    workspace: Workspace, api: StandIn, tree: dict[str, str]
-) -> None:
+def test_tables_are_found_within_the_scope_alone(workspace: Workspace, api: StandIn, tree: dict[str, str]) -> None:
     elsewhere = workspace.add_database(tree["other"], "Elsewhere")
     workspace.add_data_source(elsewhere, "Elsewhere")
 

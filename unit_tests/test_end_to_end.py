@@ -39,9 +39,9 @@ from loaders import (
 )
 from under_test import UNSAFE, Json, with_components
 
-from tools.bundle import write_bundle
 from local.stand_in import StandIn
 from local.workspace import Workspace
+from tools.bundle import write_bundle
 
 EVERYTHING = catalog_of(*STREAMS)
 WITHOUT_INCREMENTS = {"users", "trashed_pages", "custom_emojis", "file_uploads", "views"}
@@ -170,8 +170,7 @@ def test_discover_gives_the_streams_of_the_manifest_and_a_table_for_each_data_so
     assert names[: len(STREAMS_OF_THE_MANIFEST)] == STREAMS_OF_THE_MANIFEST
     assert sorted(names[len(STREAMS_OF_THE_MANIFEST) :]) == sorted(tables(session.workspace))
     assert {stream["name"]: stream["supported_sync_modes"] for stream in streams} == {
-        name: ["full_refresh"] if name in WITHOUT_INCREMENTS else ["full_refresh", "incremental"]
-        for name in names
+        name: ["full_refresh"] if name in WITHOUT_INCREMENTS else ["full_refresh", "incremental"] for name in names
     }
     assert all(stream["source_defined_primary_key"] == [["id"]] for stream in streams)
     assert all(stream["json_schema"]["properties"]["id"] for stream in streams)
@@ -186,11 +185,7 @@ def test_read_delivers_what_the_workspace_holds_each_once(session: Session) -> N
 
 def test_a_second_read_delivers_what_changed_and_what_may_have_changed(session: Session) -> None:
     assert session.second.ids() == session.second_truth
-    changed = [
-        block["id"]
-        for block in session.second.records("blocks")
-        if block["last_edited_time"] == march(25)
-    ]
+    changed = [block["id"] for block in session.second.records("blocks") if block["last_edited_time"] == march(25)]
     assert changed == [session.workspace.paragraph]
     assert session.second.complaints() == []
     assert session.second.code == 0
@@ -237,9 +232,7 @@ def empty() -> Iterator[StandIn]:
         yield api
 
 
-def test_a_check_with_a_wrong_token_says_that_the_token_is_wrong(
-    empty: StandIn, bundle: Path
-) -> None:
+def test_a_check_with_a_wrong_token_says_that_the_token_is_wrong(empty: StandIn, bundle: Path) -> None:
     config = {**CONFIG, "credentials": {"auth_type": "token", "token": "secret_wrong"}}
 
     check = installed_executable(bundle, empty).run("check", config=config)
@@ -263,9 +256,7 @@ def test_a_check_that_cannot_reach_notion_says_so(empty: StandIn, bundle: Path) 
     with socket.socket() as port:
         port.bind(("127.0.0.1", 0))  # taken, but nobody listens
         proxy = f"http://127.0.0.1:{port.getsockname()[1]}"
-        check = installed_executable(bundle, empty).run(
-            "check", config=CONFIG, HTTPS_PROXY=proxy, https_proxy=proxy
-        )
+        check = installed_executable(bundle, empty).run("check", config=CONFIG, HTTPS_PROXY=proxy, https_proxy=proxy)
 
     status = check.the("connectionStatus")
     assert status["status"] == "FAILED"
@@ -275,9 +266,7 @@ def test_a_check_that_cannot_reach_notion_says_so(empty: StandIn, bundle: Path) 
 
 def test_a_read_in_debug_mode_never_prints_the_token(bundle: Path) -> None:
     with StandIn(SmallWorkspace(), token=TOKEN) as api:
-        read = installed_executable(bundle, api).run(
-            "read", "--debug", config=CONFIG, catalog=EVERYTHING
-        )
+        read = installed_executable(bundle, api).run("read", "--debug", config=CONFIG, catalog=EVERYTHING)
 
     printed = [
         message["data"]["headers"]
@@ -326,9 +315,7 @@ class Builder:
 def running_builder(bundle: Path, api: StandIn) -> Iterator[Builder]:
     log = bundle.with_name("manifest-server.log")
     with log.open("w") as output, environment(api.environment() | UNSAFE):
-        server = subprocess.Popen(
-            [program("manifest-server"), "start", "--port", "0"], stdout=output, stderr=output
-        )
+        server = subprocess.Popen([program("manifest-server"), "start", "--port", "0"], stdout=output, stderr=output)
     try:
         yield Builder(
             _address_in(log, server),
@@ -466,8 +453,7 @@ def test_the_builder_shows_every_request_with_its_answer_and_masks_the_token(
         assert exchange["response"]["status"] == 200
         assert json.loads(exchange["response"]["body"])["object"] in ("list", "database")
     assert built.requests[stream] == Counter(
-        f"{exchange['request']['http_method']} {urlsplit(exchange['request']['url']).path}"
-        for exchange in exchanges
+        f"{exchange['request']['http_method']} {urlsplit(exchange['request']['url']).path}" for exchange in exchanges
     )
     assert TOKEN not in json.dumps(answer)
 
@@ -486,15 +472,11 @@ def test_the_builders_server_prints_no_warning_no_deprecation_and_no_token(
     # Nothing is allowed for: the server by itself prints lines at INFO and no others. The check with a
     # wrong token alone complains, and says why.
     lines = built.output.splitlines()
-    complaints = [
-        line for line in lines if re.search("warn|error|deprecat|traceback", line, re.IGNORECASE)
-    ]
+    complaints = [line for line in lines if re.search("warn|error|deprecat|traceback", line, re.IGNORECASE)]
     assert [json.loads(line)["log"]["message"].split(":")[0] for line in complaints] == [
         "Stream workspace is not available", "Check failed",
     ]  # fmt: skip
-    assert len([line for line in lines if "POST /v1/manifest/test_read" in line]) == len(
-        built.test_reads
-    )
+    assert len([line for line in lines if "POST /v1/manifest/test_read" in line]) == len(built.test_reads)
     assert TOKEN not in built.output
 
 
@@ -529,9 +511,7 @@ def read_through_pyairbyte(way: Json, database: Path, streams: list[str]) -> tup
         from airbyte.caches import DuckDBCache
 
         source = airbyte.get_source("source-notion", config=CONFIG, streams=streams, **way)
-        with DuckDBCache(
-            db_path=database, schema_name="raw", cache_dir=database.with_suffix("")
-        ) as cache:
+        with DuckDBCache(db_path=database, schema_name="raw", cache_dir=database.with_suffix("")) as cache:
             return source.read(cache=cache).processed_records, strangers
 
 
@@ -582,18 +562,12 @@ def warehouse(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Warehou
         environment(api.environment() | offline | UNSAFE),
         ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes,
     ):
-        reads = list(
-            processes.map(
-                read_through_pyairbyte, ways.values(), databases.values(), repeat(streams)
-            )
-        )
+        reads = list(processes.map(read_through_pyairbyte, ways.values(), databases.values(), repeat(streams)))
         first = {way: rows(database, streams) for way, database in databases.items()}
         first_truth = truth(workspace) | tables(workspace)
         second_truth = workspace.edit() | tables(workspace)  # each has one row, so it is the newest
         api.counts.clear()
-        again = processes.submit(
-            read_through_pyairbyte, ways["executable"], databases["manifest"], streams
-        )
+        again = processes.submit(read_through_pyairbyte, ways["executable"], databases["manifest"], streams)
         reads.append(again.result())
     (edited,) = query(
         databases["manifest"],
@@ -620,16 +594,11 @@ def query(database: Path, sql: str) -> list[Any]:
 
 def rows(database: Path, streams: Iterable[str], schema: str = "raw") -> dict[str, list[str]]:
     """The ids of all rows, by stream."""
-    return {
-        stream: query(database, f"SELECT id FROM {schema}.{stream} ORDER BY id")
-        for stream in streams
-    }
+    return {stream: query(database, f"SELECT id FROM {schema}.{stream} ORDER BY id") for stream in streams}
 
 
 @pytest.mark.parametrize("way", ["executable", "manifest"])
-def test_pyairbyte_brings_what_the_workspace_holds_into_duckdb(
-    warehouse: Warehouse, way: str
-) -> None:
+def test_pyairbyte_brings_what_the_workspace_holds_into_duckdb(warehouse: Warehouse, way: str) -> None:
     assert warehouse.first[way] == warehouse.first_truth
 
 

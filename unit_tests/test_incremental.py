@@ -47,14 +47,10 @@ def commented(api: StandIn) -> list[str]:
     return [r.query["block_id"] for r in api.requests if r.path == "/v1/comments"]
 
 
-def test_pages_and_data_sources_are_read_from_their_state_on(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_pages_and_data_sources_are_read_from_their_state_on(workspace: Workspace, api: StandIn) -> None:
     pages = ten_pages(workspace)
     database = workspace.add_database(None, "Tasks")
-    sources = [
-        workspace.add_data_source(database, str(day), last_edited_time=march(day)) for day in (2, 4)
-    ]
+    sources = [workspace.add_data_source(database, str(day), last_edited_time=march(day)) for day in (2, 4)]
 
     first = sync("pages", "data_sources")
     assert first.ids("pages") == pages[::-1]
@@ -70,9 +66,7 @@ def test_pages_and_data_sources_are_read_from_their_state_on(
     assert second.state["pages"] == {"last_edited_time": march(12)}
 
 
-def test_pages_edited_before_the_start_date_are_not_read(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_pages_edited_before_the_start_date_are_not_read(workspace: Workspace, api: StandIn) -> None:
     pages = ten_pages(workspace)
 
     result = sync("pages", "blocks", start_date=march(9))
@@ -95,9 +89,7 @@ def test_the_start_date_is_two_years_back_when_left_out(workspace: Workspace, ap
     assert result.ids("comments") == [comment]
 
 
-def test_an_incremental_read_lists_only_as_far_as_it_must(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_an_incremental_read_lists_only_as_far_as_it_must(workspace: Workspace, api: StandIn) -> None:
     pages = [workspace.add_page(title=str(n)) for n in range(1000)]  # a minute apart
     first = sync("pages", page_discovery="search")
     assert sum(map(lists_pages, api.requests)) == 10 + 1
@@ -135,26 +127,20 @@ def test_pages_are_walked_from_the_oldest_up_so_that_any_state_is_true(
     assert len(set(numbers)) > 3 and numbers[-1] == 0
 
 
-def test_a_walk_says_where_it_is_at_least_each_minute(
-    workspace: Workspace, api: StandIn, clock: Clock
-) -> None:
+def test_a_walk_says_where_it_is_at_least_each_minute(workspace: Workspace, api: StandIn, clock: Clock) -> None:
     for number in range(60):
         workspace.add_block(workspace.add_page(title=str(number)), text="Text")
     api.answer(each_request_takes(15, clock))
 
     result = sync("blocks", num_workers=1)
 
-    blocks_between_states = [
-        part.count('{"type":"RECORD"') for part in result.output.split('{"type":"STATE"')
-    ]
+    blocks_between_states = [part.count('{"type":"RECORD"') for part in result.output.split('{"type":"STATE"')]
     assert sum(blocks_between_states) == 60
     # Four pages are a minute; the others are under way, by two workers and one page ahead.
     assert max(blocks_between_states) <= 4 + 3
 
 
-def test_any_number_of_pages_is_walked_from_the_oldest_up(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_any_number_of_pages_is_walked_from_the_oldest_up(workspace: Workspace, api: StandIn) -> None:
     oldest = datetime(2026, 3, 1, tzinfo=timezone.utc)
     pages: dict[int, str] = {}
     for number in range(350):
@@ -194,9 +180,7 @@ def test_a_walk_that_was_cut_off_goes_on_where_it_was(workspace: Workspace, api:
     assert same(commented(api), [*pages[7:], *pages])
 
 
-def test_a_page_edited_in_the_minute_of_the_state_is_walked_again(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_a_page_edited_in_the_minute_of_the_state_is_walked_again(workspace: Workspace, api: StandIn) -> None:
     pages = ten_pages(workspace)
     now = datetime.now(timezone.utc).isoformat()
     workspace.edit_page(pages[9], now)
@@ -224,14 +208,9 @@ def test_pages_of_the_lookback_window_are_not_walked_again_when_they_have_settle
     assert walked(api)[20:] == [late]
 
 
-def test_a_page_edited_just_before_its_walk_is_walked_again(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_a_page_edited_just_before_its_walk_is_walked_again(workspace: Workspace, api: StandIn) -> None:
     now = datetime.now(timezone.utc)
-    fresh, settled = (
-        workspace.add_page(last_edited_time=(now - timedelta(minutes=age)).isoformat())
-        for age in (3, 8)
-    )
+    fresh, settled = (workspace.add_page(last_edited_time=(now - timedelta(minutes=age)).isoformat()) for age in (3, 8))
     newest = workspace.add_page(last_edited_time=now.isoformat())
     first = sync("blocks")
 
@@ -241,9 +220,7 @@ def test_a_page_edited_just_before_its_walk_is_walked_again(
     assert same(walked(api)[3:], [settled, fresh, newest])
 
 
-def test_comments_are_asked_for_on_every_page_changed_or_not(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_comments_are_asked_for_on_every_page_changed_or_not(workspace: Workspace, api: StandIn) -> None:
     pages = ten_pages(workspace)
     first = sync("comments")
     assert len(first.ids("comments")) == 10
@@ -257,9 +234,7 @@ def test_comments_are_asked_for_on_every_page_changed_or_not(
     assert {record["page_id"] for record in second.records["comments"]} == {pages[0], pages[9]}
 
 
-def test_comments_are_asked_for_on_pages_older_than_the_start_date(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_comments_are_asked_for_on_pages_older_than_the_start_date(workspace: Workspace, api: StandIn) -> None:
     page = workspace.add_page(title="Old", last_edited_time="2019-01-01T00:00:00.000Z")
     workspace.add_comment(page, "Old", "2019-01-02T00:00:00.000Z")
     new = workspace.add_comment(page, "New", march(3))
@@ -270,10 +245,7 @@ def test_comments_are_asked_for_on_pages_older_than_the_start_date(
 def test_databases_are_read_again_when_they_or_a_data_source_of_theirs_changed(
     workspace: Workspace, api: StandIn
 ) -> None:
-    databases = [
-        workspace.add_database(None, str(day), last_edited_time=march(day, "10:11"))
-        for day in (1, 2, 3)
-    ]
+    databases = [workspace.add_database(None, str(day), last_edited_time=march(day, "10:11")) for day in (1, 2, 3)]
     sources = [workspace.add_data_source(database) for database in databases]
     first = sync("databases")
     assert same(first.ids("databases"), databases)
@@ -347,9 +319,7 @@ def test_the_lookback_window_of_a_published_state_is_subtracted_from_its_time(
     assert {record["page_id"] for record in result.records["comments"]} == set(pages[2:])
 
 
-def test_a_published_state_for_single_pages_spares_those_pages_and_no_other(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_a_published_state_for_single_pages_spares_those_pages_and_no_other(workspace: Workspace, api: StandIn) -> None:
     pages = ten_pages(workspace)
     known = [
         {
@@ -367,9 +337,7 @@ def test_a_published_state_for_single_pages_spares_those_pages_and_no_other(
     assert same(walked(api), [pages[1], pages[9], pages[4]])
 
 
-def test_a_full_refresh_state_of_another_runtime_is_no_error(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_a_full_refresh_state_of_another_runtime_is_no_error(workspace: Workspace, api: StandIn) -> None:
     pages = ten_pages(workspace)
 
     result = sync("blocks", state={"blocks": {"__ab_no_cursor_state_message": True}})
@@ -378,9 +346,7 @@ def test_a_full_refresh_state_of_another_runtime_is_no_error(
     assert same(walked(api), pages)
 
 
-def test_a_second_look_finds_what_moves_to_the_front_of_a_listing(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_a_second_look_finds_what_moves_to_the_front_of_a_listing(workspace: Workspace, api: StandIn) -> None:
     pages = [workspace.add_page(title=str(number)) for number in range(250)]
     comments = [workspace.add_comment(page, "Comment", march(1)) for page in pages]
 
@@ -395,17 +361,13 @@ def test_a_second_look_finds_what_moves_to_the_front_of_a_listing(
 
     assert same(result.ids("pages"), pages)
     assert same(result.ids("comments"), comments)
-    assert Counter(
-        request.body["page_size"] for request in api.requests if lists_pages(request)
-    ) == {
+    assert Counter(request.body["page_size"] for request in api.requests if lists_pages(request)) == {
         100: 3,
         99: 2,  # one that finds the page, and one that finds nothing
     }
 
 
-def test_a_second_look_goes_down_as_long_as_it_finds_something(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_a_second_look_goes_down_as_long_as_it_finds_something(workspace: Workspace, api: StandIn) -> None:
     pages = [workspace.add_page(title=str(number)) for number in range(250)]
 
     def move_many(request):
@@ -434,9 +396,7 @@ def test_items_that_search_shows_out_of_place_beyond_its_first_answer_are_found(
         for page in edited:
             workspace.edit_page(page, march(20))
         # Half a place more, to come after the page that is there.
-        workspace.places_back = {
-            page: back + 0.5 for page, back in zip(edited, places_back, strict=True)
-        }
+        workspace.places_back = {page: back + 0.5 for page, back in zip(edited, places_back, strict=True)}
         second = sync("pages", state=first.state, page_discovery="search")
 
     assert set(edited) <= set(second.ids("pages"))
@@ -460,9 +420,7 @@ def test_a_page_edited_while_it_is_being_listed_arrives_in_its_newer_version(
     result = sync("pages", page_discovery="search")
 
     last_versions = {page["id"]: page["last_edited_time"] for page in result.records["pages"]}
-    assert last_versions == {
-        page: march(20 if page == pages[4] else day) for day, page in enumerate(pages, start=1)
-    }
+    assert last_versions == {page: march(20 if page == pages[4] else day) for day, page in enumerate(pages, start=1)}
 
 
 def test_an_older_version_further_down_a_listing_does_not_replace_the_newer_one(
@@ -514,9 +472,7 @@ def test_a_long_walk_warns_of_nothing(workspace: Workspace, api: StandIn) -> Non
     assert same(walked(api), pages)
 
 
-def test_properties_of_a_database_survive_whatever_their_names_hold(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_properties_of_a_database_survive_whatever_their_names_hold(workspace: Workspace, api: StandIn) -> None:
     names = ['It\'s "quoted"', "{{ braces }}", "{% block %}", "Zeile\nzwei", "True", "1.0", "é漢🌱"]
     database = workspace.add_database(None, "Odd")
     source = workspace.add_data_source(database, properties=dict.fromkeys(names, "rich_text"))

@@ -24,9 +24,7 @@ def markdown(text: str, *unknown: str) -> Answer:
     )
 
 
-def test_a_page_comes_as_markdown_and_plain_text_under_its_title(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_a_page_comes_as_markdown_and_plain_text_under_its_title(workspace: Workspace, api: StandIn) -> None:
     page = workspace.add_page(title="Menu", last_edited_time="2026-03-01T10:00:00.000Z")
     workspace.add_block(page, "heading_1", "Soups")
     toggle = workspace.add_block(page, "bulleted_list_item", "Leek")
@@ -47,13 +45,8 @@ def test_a_page_comes_as_markdown_and_plain_text_under_its_title(
     assert api.count(MARKDOWN) == 1
 
 
-def test_a_second_sync_reads_the_markdown_of_changed_pages_only(
-    workspace: Workspace, api: StandIn
-) -> None:
-    pages = [
-        workspace.add_page(title=str(n), last_edited_time=f"2026-03-{n + 1:02}T10:00:00.000Z")
-        for n in range(30)
-    ]
+def test_a_second_sync_reads_the_markdown_of_changed_pages_only(workspace: Workspace, api: StandIn) -> None:
+    pages = [workspace.add_page(title=str(n), last_edited_time=f"2026-03-{n + 1:02}T10:00:00.000Z") for n in range(30)]
     first = sync("page_markdown")
     assert api.count(MARKDOWN) == 30
     workspace.edit_page(pages[3], "2026-04-02T10:00:00.000Z")
@@ -69,9 +62,7 @@ def test_markdown_that_notion_cut_off_is_completed_block_by_block_in_its_place(
 ) -> None:
     page = workspace.add_page(title="Long")
     blocks = [workspace.add_block(page, text=str(n)) for n in range(3)]
-    tags = [
-        f'<unknown url="https://app.notion.com/p/{b.replace("-", "")}" alt=""/>' for b in blocks
-    ]
+    tags = [f'<unknown url="https://app.notion.com/p/{b.replace("-", "")}" alt=""/>' for b in blocks]
     path = "/v1/pages/{}/markdown"
     api.answer(
         on(
@@ -139,21 +130,16 @@ def test_comments_on_blocks_name_their_page_and_block_and_cost_a_request_a_block
 
     result = sync("block_comments")
 
-    assert [
-        (record["id"], record["page_id"], record["block_id"])
-        for record in result.records["block_comments"]
-    ] == [(first, page, toggle), (second, page, inner)]
+    assert [(record["id"], record["page_id"], record["block_id"]) for record in result.records["block_comments"]] == [
+        (first, page, toggle),
+        (second, page, inner),
+    ]
     assert api.count("GET /v1/comments") == 3
     assert sync("block_comments", state=result.state).errors == {}
 
 
-def test_comments_on_blocks_are_asked_for_on_changed_pages_only(
-    workspace: Workspace, api: StandIn
-) -> None:
-    pages = [
-        workspace.add_page(title=str(n), last_edited_time=f"2026-03-{n + 1:02}T10:00:00.000Z")
-        for n in range(4)
-    ]
+def test_comments_on_blocks_are_asked_for_on_changed_pages_only(workspace: Workspace, api: StandIn) -> None:
+    pages = [workspace.add_page(title=str(n), last_edited_time=f"2026-03-{n + 1:02}T10:00:00.000Z") for n in range(4)]
     blocks = [workspace.add_block(page, text="Text") for page in pages]
     state = sync("block_comments").state
     new = workspace.add_comment(blocks[2], "New")
@@ -167,9 +153,7 @@ def test_comments_on_blocks_are_asked_for_on_changed_pages_only(
     assert api.count("GET /v1/comments") == 4 + 1
 
 
-def test_a_page_moved_to_the_trash_shows_up_in_the_next_sync(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_a_page_moved_to_the_trash_shows_up_in_the_next_sync(workspace: Workspace, api: StandIn) -> None:
     kept, page = workspace.add_page(title="Kept"), workspace.add_page(title="Old")
     first = sync("pages", "trashed_pages")
     assert first.ids("trashed_pages") == []
@@ -187,8 +171,7 @@ def test_a_page_moved_to_the_trash_shows_up_in_the_next_sync(
 def test_custom_emojis_are_read_page_by_page(workspace: Workspace, api: StandIn) -> None:
     workspace.max_page_size = 2
     emojis = [
-        workspace.add_custom_emoji(name, f"https://example.com/{name}.png")
-        for name in ("anchor", "bell", "compass")
+        workspace.add_custom_emoji(name, f"https://example.com/{name}.png") for name in ("anchor", "bell", "compass")
     ]
 
     result = sync("custom_emojis")
@@ -234,9 +217,7 @@ def test_views_are_read_one_by_one_for_each_database(workspace: Workspace, api: 
     assert any(views[2] in warning and "feed" in warning for warning in result.warnings)
 
 
-def test_blocks_know_the_path_down_to_them_and_their_own_text(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_blocks_know_the_path_down_to_them_and_their_own_text(workspace: Workspace, api: StandIn) -> None:
     page = workspace.add_page()
     toggle = workspace.add_block(page, "toggle", "Open")
     quote = workspace.add_block(toggle, "quote", "Said")
@@ -283,6 +264,4 @@ def test_the_text_of_a_block_is_that_of_its_type(workspace: Workspace, api: Stan
 
     blocks = sync("blocks").records["blocks"]
 
-    assert [(block["type"], block["plain_text"]) for block in blocks] == [
-        (kind, text) for kind, _, text in CONTENTS
-    ]
+    assert [(block["type"], block["plain_text"]) for block in blocks] == [(kind, text) for kind, _, text in CONTENTS]

@@ -329,9 +329,7 @@ class People:
     Time goes on with the requests alone, for the connector and the runtime as well.
     """
 
-    def __init__(
-        self, workspace: Workspace, planned: list[Edit], pace: timedelta, clock: Clock
-    ) -> None:
+    def __init__(self, workspace: Workspace, planned: list[Edit], pace: timedelta, clock: Clock) -> None:
         self._workspace = workspace
         self._planned = planned
         self._requests = 0
@@ -385,9 +383,7 @@ class People:
 def known_after(*results: Sync) -> dict[tuple[str, str], Json]:
     """The last version of every record that arrived, by (stream, id), without what is of other pages."""
     return {
-        (stream, record["id"]): {
-            name: value for name, value in record.items() if name != "path_titles"
-        }
+        (stream, record["id"]): {name: value for name, value in record.items() if name != "path_titles"}
         for result in results
         for stream, records in result.records.items()
         for record in records
@@ -418,17 +414,13 @@ def content(workspace: Workspace) -> dict[tuple[str, str], Json]:
 
     def with_properties(record: Json, *of: Json) -> Json:
         properties = [
-            {"name": name, "value": value}
-            for each in of or [record]
-            for name, value in each["properties"].items()
+            {"name": name, "value": value} for each in of or [record] for name, value in each["properties"].items()
         ]
         return record | {"properties": properties}
 
     for page_id in workspace.page_ids():
         page: Any = workspace.find(page_id)
-        found["pages", page_id] = with_properties(page_object(workspace, page)) | place(
-            workspace, page
-        )
+        found["pages", page_id] = with_properties(page_object(workspace, page)) | place(workspace, page)
         path: list[str] = []
         for placed in workspace.blocks_of(page_id):
             path = [*path[: placed.depth], placed.parent_id]
@@ -442,20 +434,13 @@ def content(workspace: Workspace) -> dict[tuple[str, str], Json]:
                 "page_last_edited_time": page.last_edited_time,
             }
         for comment in workspace.comments_of(page):
-            found["comments", comment.id] = comment_object(workspace, comment) | {
-                "page_id": page_id
-            }
+            found["comments", comment.id] = comment_object(workspace, comment) | {"page_id": page_id}
     for source_id in truth(workspace)["data_sources"]:
         source: Any = workspace.find(source_id)
         record = data_source_object(workspace, source)
         found["data_sources", source_id] = with_properties(record)
-        found["databases", source.parent.id] = with_properties(
-            database_object(workspace, source.parent), record
-        )
-    return {
-        of: {name: value for name, value in record.items() if value is not None}
-        for of, record in found.items()
-    }
+        found["databases", source.parent.id] = with_properties(database_object(workspace, source.parent), record)
+    return {of: {name: value for name, value in record.items() if value is not None} for of, record in found.items()}
 
 
 # ---------------------------------------------------------------------------------------- the properties
@@ -717,11 +702,7 @@ def write_on(workspace: Workspace, page: str, minutes_to_noon: int) -> dict[str,
 
 
 @cases(12)
-@given(
-    moved=st.dictionaries(
-        st.integers(0, 19), st.integers(0, FURTHEST_BACK), min_size=1, max_size=20
-    )
-)
+@given(moved=st.dictionaries(st.integers(0, 19), st.integers(0, FURTHEST_BACK), min_size=1, max_size=20))
 def test_items_that_search_shows_up_to_40_places_too_far_back_are_found(
     moved: dict[int, int],
 ) -> None:
@@ -745,14 +726,10 @@ def test_items_that_search_shows_up_to_40_places_too_far_back_are_found(
 
 @cases(12)
 @given(
-    late=st.dictionaries(
-        st.integers(0, 9), st.integers(0, LATEST_MINUTES), min_size=1, max_size=10
-    ),
+    late=st.dictionaries(st.integers(0, 9), st.integers(0, LATEST_MINUTES), min_size=1, max_size=10),
     num_workers=workers,
 )
-def test_items_that_search_shows_up_to_9_minutes_late_are_found(
-    late: dict[int, int], num_workers: int
-) -> None:
+def test_items_that_search_shows_up_to_9_minutes_late_are_found(late: dict[int, int], num_workers: int) -> None:
     workspace = Workspace()
     pages = [workspace.add_page(title=str(number)) for number in range(10)]
     write_on(workspace, workspace.add_page(title="The newest"), 0)
@@ -767,9 +744,7 @@ def test_items_that_search_shows_up_to_9_minutes_late_are_found(
         assert {each[stream] for each in written} <= set(second.ids(stream))
 
 
-def test_a_comment_on_a_page_that_was_asked_already_is_not_passed_by_a_newer_one_further_on() -> (
-    None
-):
+def test_a_comment_on_a_page_that_was_asked_already_is_not_passed_by_a_newer_one_further_on() -> None:
     workspace = Workspace()
     pages = [workspace.add_page(title=str(number)) for number in range(8)]
     now = datetime.now(timezone.utc)

@@ -73,10 +73,7 @@ def databases() -> Iterator[Rule]:
     """Each database on its own, and a search that gives one data source of each."""
     of_each = zip(recorded("databases"), recorded("data_sources"), strict=True)
     yield search(
-        *(
-            {**source, "parent": {"type": "database_id", "database_id": database["id"]}}
-            for database, source in of_each
-        )
+        *({**source, "parent": {"type": "database_id", "database_id": database["id"]}} for database, source in of_each)
     )
     for database in recorded("databases"):
         answer = Answer(body={**database, "request_id": "of the answer, not of the database"})
@@ -150,8 +147,4 @@ def test_every_recorded_object_arrives_and_its_schema_declares_all_of_it(
         for error in validator.iter_errors(record)
     }
     assert faults == set()
-    assert {
-        path
-        for record in result.records[stream]
-        for path in undeclared(record, schemas[stream], stream)
-    } == set()
+    assert {path for record in result.records[stream] for path in undeclared(record, schemas[stream], stream)} == set()

@@ -72,9 +72,7 @@ def test_429_that_lasts_long_leaves_all_retries_to_errors_after_it(
     assert statuses == [429, *[500] * 7, 200]
 
 
-def test_429_pauses_all_workers_until_the_window_opens(
-    workspace: Workspace, pages: list[str], api: StandIn
-) -> None:
+def test_429_pauses_all_workers_until_the_window_opens(workspace: Workspace, pages: list[str], api: StandIn) -> None:
     for page in pages[60:]:
         workspace.trash_page(page)
     api.answer(times(1, on("GET", COMMENTS, rate_limited(2))))
@@ -139,9 +137,7 @@ def test_429_lets_no_other_token_wait(
     assert message and "Notion does not accept the access token" in message
 
 
-def test_a_window_that_is_used_up_costs_one_429_a_worker_at_most(
-    workspace: Workspace, pages: list[str]
-) -> None:
+def test_a_window_that_is_used_up_costs_one_429_a_worker_at_most(workspace: Workspace, pages: list[str]) -> None:
     num_workers = 10
     for page in pages[100:]:
         workspace.trash_page(page)
@@ -265,9 +261,7 @@ def test_500_that_stays_fails_the_stream_after_all_retries(
 
 
 @pytest.mark.parametrize("status", [503, 504])
-@pytest.mark.parametrize(
-    ("stream", "method", "path"), [("pages", "POST", SEARCH), ("blocks", "GET", CHILDREN)]
-)
+@pytest.mark.parametrize(("stream", "method", "path"), [("pages", "POST", SEARCH), ("blocks", "GET", CHILDREN)])
 def test_503_504_on_listings_are_asked_for_with_a_smaller_page_size_back_up_afterwards(
     workspace: Workspace,
     api: StandIn,
@@ -303,9 +297,7 @@ def test_503_504_on_listings_are_asked_for_with_a_smaller_page_size_back_up_afte
     assert len(naps) == 2
 
 
-def test_200_whose_body_is_cut_off_is_retried(
-    workspace: Workspace, api: StandIn, naps: list[float]
-) -> None:
+def test_200_whose_body_is_cut_off_is_retried(workspace: Workspace, api: StandIn, naps: list[float]) -> None:
     small(workspace)
 
     def cut_off(request):
@@ -515,10 +507,7 @@ def test_400_start_cursor_invalid_fails_the_stream_when_it_stays(
 
     result = sync("pages")
 
-    assert (
-        "Notion called the cursor of a listing for the stream pages invalid 4 times"
-        in (result.errors["pages"])
-    )
+    assert "Notion called the cursor of a listing for the stream pages invalid 4 times" in (result.errors["pages"])
     assert sum(map(lists_pages, api.requests)) == 8
     assert result.ids("pages") == []
     assert result.state["pages"] == {"last_edited_time": CONFIG["start_date"]}
@@ -544,9 +533,7 @@ def test_400_not_supported_via_the_api_leaves_out_the_subtree_with_a_warning(
     ]
 
 
-def test_404_under_a_page_leaves_out_the_subtree_with_a_warning(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_404_under_a_page_leaves_out_the_subtree_with_a_warning(workspace: Workspace, api: StandIn) -> None:
     page = workspace.add_page(title="Home")
     toggle = workspace.add_block(page, "toggle", "Gone in a moment")
     workspace.add_block(toggle, text="Out of reach")
@@ -611,9 +598,7 @@ def test_400_start_cursor_invalid_again_and_again_is_no_failure_while_the_listin
 
     assert result.errors == {}
     assert len(used) == 5
-    assert result.ids("blocks") == [
-        block for pair in zip(parents, children, strict=True) for block in pair
-    ]
+    assert result.ids("blocks") == [block for pair in zip(parents, children, strict=True) for block in pair]
 
 
 def test_other_400_a_sporadic_validation_error_is_tried_again(
@@ -630,9 +615,7 @@ def test_other_400_a_sporadic_validation_error_is_tried_again(
     assert len(naps) == 4
 
 
-def test_other_400_that_stays_fails_the_stream(
-    workspace: Workspace, api: StandIn, naps: list[float]
-) -> None:
+def test_other_400_that_stays_fails_the_stream(workspace: Workspace, api: StandIn, naps: list[float]) -> None:
     small(workspace)
     api.answer(on("GET", CHILDREN, error(400, "validation_error", "path failed validation.")))
 
@@ -771,8 +754,7 @@ def with_the_id_alone(what: str, hidden: str) -> Rule:
     def rule(request: Request) -> Answer:
         answer = request.normal()
         answer.body["results"] = [
-            {"object": what, "id": hidden} if each["id"] == hidden else each
-            for each in answer.body["results"]
+            {"object": what, "id": hidden} if each["id"] == hidden else each for each in answer.body["results"]
         ]
         return answer
 
@@ -785,9 +767,7 @@ def test_an_object_of_which_notion_gives_the_id_alone_is_left_out_with_a_warning
 ) -> None:
     pages = [small(workspace), small(workspace)]
     blocks = [placed.block["id"] for page in pages for placed in workspace.blocks_of(page)]
-    sources = [
-        workspace.add_data_source(workspace.add_database(None, title)) for title in ("A", "B")
-    ]
+    sources = [workspace.add_data_source(workspace.add_database(None, title)) for title in ("A", "B")]
     hidden = {"page": pages[0], "block": blocks[1], "data_source": sources[0]}[what]
 
     partial = with_the_id_alone(what, hidden)
@@ -818,9 +798,7 @@ def test_a_comment_of_which_notion_gives_the_id_alone_is_left_out_with_a_warning
 
     assert result.errors == {}
     assert result.ids(stream) == [shown]
-    assert any(
-        f"comment_id {hidden}: Notion gave its id alone." in warning for warning in result.warnings
-    )
+    assert any(f"comment_id {hidden}: Notion gave its id alone." in warning for warning in result.warnings)
 
 
 def test_a_database_of_which_notion_gives_the_id_alone_is_left_out_with_a_warning(
@@ -836,9 +814,7 @@ def test_a_database_of_which_notion_gives_the_id_alone_is_left_out_with_a_warnin
 
     assert result.errors == {}
     assert result.ids("databases") == [shown]
-    assert any(
-        f"database_id {hidden}: Notion gave its id alone." in warning for warning in result.warnings
-    )
+    assert any(f"database_id {hidden}: Notion gave its id alone." in warning for warning in result.warnings)
 
 
 def test_a_search_that_says_it_is_incomplete_is_taken_as_far_as_it_goes_with_a_warning(
@@ -861,9 +837,7 @@ def test_a_search_that_says_it_is_incomplete_is_taken_as_far_as_it_goes_with_a_w
     assert "the stream pages no more than its newest 200 items" in warning
 
 
-def test_values_that_several_threads_parse_at_once_disturb_none_of_them(
-    workspace: Workspace, api: StandIn
-) -> None:
+def test_values_that_several_threads_parse_at_once_disturb_none_of_them(workspace: Workspace, api: StandIn) -> None:
     """As they did in Python 3.11.0 to 3.11.7."""
     assert sync("users").errors == {}  # the connector is there
 

@@ -15,8 +15,8 @@ from conftest import CONFIG, TOKEN, environment
 from loaders import SmallWorkspace, components_in_this_process
 from under_test import Json
 
-from tools.bundle import write_bundle
 from local.stand_in import StandIn
+from tools.bundle import write_bundle
 
 CONFIGURATIONS: dict[str, Json] = {
     "access_token": CONFIG,
@@ -81,12 +81,8 @@ class TestTheBundleMeetsTheStandard(DeclarativeSourceTestSuite):
         """Everything with one configuration, and what is different with the others."""
         return [
             ConnectorTestScenario(config_path=Path("access_token.json"), status="succeed"),
-            ConnectorTestScenario(
-                config_path=Path("oauth.json"), status="succeed", sections=("spec",)
-            ),
-            ConnectorTestScenario(
-                config_path=Path("wrong_token.json"), status="failed", sections=("connection",)
-            ),
+            ConnectorTestScenario(config_path=Path("oauth.json"), status="succeed", sections=("spec",)),
+            ConnectorTestScenario(config_path=Path("wrong_token.json"), status="failed", sections=("connection",)),
         ]
 
 

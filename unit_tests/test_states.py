@@ -127,9 +127,7 @@ def test_of_the_pages_edited_shortly_before_a_finished_state_only_the_latest_is_
 
 
 @pytest.mark.parametrize("name", FIRST_SYNCS_CUT_OFF)
-def test_a_first_sync_that_was_cut_off_is_completed_and_little_is_read_again(
-    old: Old, name: str
-) -> None:
+def test_a_first_sync_that_was_cut_off_is_completed_and_little_is_read_again(old: Old, name: str) -> None:
     saved = Saved.load(name)
 
     rest = old.sync_from(saved.states)

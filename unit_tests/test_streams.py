@@ -61,13 +61,8 @@ def test_every_recorded_request_is_made_and_no_other(read: Sync, notion: Any) ->
     # Several streams need the list of the pages, or that of the data sources: each is read once. The database
     # is asked for by its stream, and by the walk that meets it.
     assert len(notion.request_history) == len(CALLS) + 1
-    made = {
-        (real.method, real.path + ("?" + real.query if real.query else ""))
-        for real in notion.request_history
-    }
-    assert {path.split("?")[0] for _, path in made} == {
-        call["request"]["path"].split("?")[0] for call in CALLS
-    }
+    made = {(real.method, real.path + ("?" + real.query if real.query else "")) for real in notion.request_history}
+    assert {path.split("?")[0] for _, path in made} == {call["request"]["path"].split("?")[0] for call in CALLS}
 
 
 def test_every_request_says_the_one_version_of_the_api(read: Sync, notion: Any) -> None:
@@ -137,9 +132,7 @@ def test_blocks_carry_their_parent_their_place_and_their_page(read: Sync) -> Non
         (1, 0, "Tomatoes on the south side"),
         (1, 1, "Water the basil"),
     ]
-    assert all(
-        block["parent"]["type"] in ("page_id", "block_id") for block in read.records["blocks"]
-    )
+    assert all(block["parent"]["type"] in ("page_id", "block_id") for block in read.records["blocks"])
 
 
 def test_comments_know_their_page(read: Sync) -> None:

@@ -107,13 +107,7 @@ def answer_with(api: StandIn, *objects: Json) -> None:
 
     def rows(request: Request) -> Answer:
         source_id = request.path.split("/")[3]
-        return listed(
-            *(
-                each
-                for each in pages
-                if each["parent"].get("data_source_id", sources[0]["id"]) == source_id
-            )
-        )
+        return listed(*(each for each in pages if each["parent"].get("data_source_id", sources[0]["id"]) == source_id))
 
     api.answer(on("POST", "/v1/search", listed(*sources)))
     api.answer(on("POST", "/v1/data_sources/.*/query", rows))
@@ -245,13 +239,9 @@ def test_every_recorded_data_source_gets_a_valid_schema_that_its_recorded_rows_f
     api: StandIn,
 ) -> None:
     data_sources = {each["id"]: each for each in recorded("data_source")}
-    rows = [
-        each for each in recorded("page") if each["parent"].get("data_source_id") in data_sources
-    ]
+    rows = [each for each in recorded("page") if each["parent"].get("data_source_id") in data_sources]
     # Some are recorded in several versions; here, each is a row.
-    pages = {
-        id: {**row, "id": id} for n, row in enumerate(rows) for id in [f"{n:08x}{row['id'][8:]}"]
-    }
+    pages = {id: {**row, "id": id} for n, row in enumerate(rows) for id in [f"{n:08x}{row['id'][8:]}"]}
     answer_with(api, *data_sources.values(), *pages.values())
     nothing_more = {"object": "list", "results": [], "has_more": False, "next_cursor": None}
     api.answer(on("GET", "/v1/pages/.*/properties/.*", Answer(body=nothing_more)))
@@ -548,10 +538,7 @@ random_json = st.recursive(
     | words
     | st.text(max_size=5)
     | st.sampled_from(["2024-01-02", "2024-01-02T03:04:05Z"]),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(words | st.text(max_size=3), inner, max_size=5)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words | st.text(max_size=3), inner, max_size=5),
     max_leaves=12,
 )
 # As above, and half of the time an object that says its type.
@@ -671,9 +658,7 @@ def test_the_schema_of_a_column_says_what_a_warehouse_makes_of_it(api: StandIn) 
         *ROW_FIELDS,
         *("Due", "Due_end", "Tags", "Cost", "Made"),
     ]
-    assert {
-        name: schema["properties"][name] for name in schema["properties"] if name[0].isupper()
-    } == {
+    assert {name: schema["properties"][name] for name in schema["properties"] if name[0].isupper()} == {
         "Due": date,
         "Due_end": date,
         "Tags": {
@@ -847,15 +832,11 @@ def test_data_sources_whose_ids_share_their_beginning_give_different_streams(api
 
 @cases(3)
 @given(st.lists(st.lists(st.text(max_size=80), max_size=3), min_size=50, max_size=50), st.uuids())
-def test_every_stream_name_is_one_that_all_warehouses_take(
-    titles: list[list[str]], some_id: Any
-) -> None:
+def test_every_stream_name_is_one_that_all_warehouses_take(titles: list[list[str]], some_id: Any) -> None:
     ids = [f"{str(some_id)[:-12]}{(some_id.int + n) % 16**12:012x}" for n in range(len(titles))]
 
     with serving(Workspace()) as api:
-        names = streams_discovered(
-            api, *(data_source((), *of) for of in zip(titles, ids, strict=True))
-        )
+        names = streams_discovered(api, *(data_source((), *of) for of in zip(titles, ids, strict=True)))
 
     assert len(set(names)) == len(titles)
     for name in names:

@@ -87,14 +87,10 @@ def run(
                 arguments += [f"--{name}", str(path)]
         if BUNDLE or manifest_only:
             messages = [AirbyteStateMessageSerializer.load(each) for each in state or []]
-            source = ConcurrentDeclarativeSource(
-                catalog, config, messages, source_config=_manifest(BUNDLE)
-            )
+            source = ConcurrentDeclarativeSource(catalog, config, messages, source_config=_manifest(BUNDLE))
         else:
             source = _executables_source(arguments)
-        return entrypoint_wrapper._run_command(
-            source, arguments, expected_outcome=ExpectedOutcome.ALLOW_ANY
-        )
+        return entrypoint_wrapper._run_command(source, arguments, expected_outcome=ExpectedOutcome.ALLOW_ANY)
 
 
 def _executables_source(arguments: list[str]) -> ConcurrentDeclarativeSource:
