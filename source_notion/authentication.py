@@ -12,6 +12,7 @@ from airbyte_cdk.sources.declarative.auth.oauth import DeclarativeSingleUseRefre
 
 from source_notion.objects import config_error
 from source_notion.rate_limit import RateLimitGate
+from source_notion.responses import limit_duration
 from source_notion.shared import SharedInSync
 
 
@@ -69,6 +70,8 @@ class NotionAuthenticator(DeclarativeSingleUseRefreshTokenOauth2Authenticator):
     def __call__(self, request: Any) -> Any:
         """Sign a request when it may be sent: the runtime calls this before each attempt."""
         self._gate.wait()
+        if limit_duration not in request.hooks["response"]:
+            request.register_hook("response", limit_duration)
         return super().__call__(request)
 
     def update_from_response(self, request: Any, response: Any) -> None:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple, Optional
 
-from source_notion.objects import plain_text
+from source_notion.objects import fields_of, plain_text
 
 
 class ColumnType(NamedTuple):
@@ -204,9 +204,10 @@ def columns_of(properties: Mapping[str, Mapping[str, Any]]) -> list[Column]:
     A column has the name of its property. If a warehouse would take it for another column, or find neither letter nor
     digit in it, all columns of the property carry the property's id, and so does every column that then collides.
     """
+    whole = [each for each in map(fields_of, properties.values()) if {"id", "name", "type"} <= each.keys()]
     with_id: set[str] = set()
     while True:
-        columns = [column for each in properties.values() for column in _columns(each, each["id"] in with_id)]
+        columns = [column for each in whole for column in _columns(each, each["id"] in with_id)]
         uses = Counter([*ROW_FIELDS, *(_folded(column.name) for column in columns)])
         colliding = {
             column.property["id"]
@@ -269,7 +270,9 @@ def row_of(page: Mapping[str, Any], columns: Sequence[Column], on_lost: Callable
     for name, column_type in ROW_FIELDS.items():
         with suppress(*MALFORMED):
             row[name] = column_type.value_of(page.get(name))
-    values = {value["id"]: value for value in page["properties"].values() if value and "id" in value}
+    values = {
+        value["id"]: value for value in map(fields_of, fields_of(page.get("properties")).values()) if "id" in value
+    }
     lost = {}
     for column in columns:
         value, property_type = values.get(column.property["id"]), column.property["type"]

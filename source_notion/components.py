@@ -19,7 +19,7 @@ from airbyte_cdk.sources.types import Record, StreamSlice
 
 from source_notion.lookup import ALL_DATA_SOURCES, Lookup
 from source_notion.markdown import with_block, without_marks
-from source_notion.objects import earlier, reason_of, text_of_block
+from source_notion.objects import earlier, edited_at, fields_of, reason_of, text_of_block
 from source_notion.page_state import PageState
 from source_notion.pages import PageRouter
 from source_notion.retriever import Listing, NotionRetriever, RecordsOfResponse, tame, with_extra
@@ -72,7 +72,7 @@ class SearchRetriever(NotionRetriever):
         older_in_a_row = 0
         for record in super().read_listing(listing, records_of, stream_slice):
             self.workspace.note(record)
-            if record["last_edited_time"] >= since:
+            if edited_at(record) >= since:
                 older_in_a_row = 0
                 yield record
                 continue
@@ -244,7 +244,7 @@ class PageContentRetriever(NotionRetriever):
             except Exception as error:
                 failures[id] = error
             new = discovery.pages[len(pages) - 1 :]
-            pages.extend((found.page["id"], found.page["last_edited_time"]) for found in new)
+            pages.extend((found.page["id"], found.page.get("last_edited_time")) for found in new)
         self._finish(stream_slice, discovery, failures)
 
     def _finish(self, stream_slice: StreamSlice, discovery: Discovery, failures: dict[str, Exception]) -> None:
@@ -288,7 +288,7 @@ class BlockTreeRetriever(PageContentRetriever):
                 path.pop()
                 continue
             block: Any = record.data
-            if block["type"] in self.NOT_RECORDS:
+            if block.get("type") in self.NOT_RECORDS:
                 self._discover(block, path, page)
                 continue
             block |= self._place(block, path, page, sequence_number)
@@ -297,7 +297,7 @@ class BlockTreeRetriever(PageContentRetriever):
             if original:
                 if original not in read:
                     self._check_original(original, children_of)
-            elif not block.get("has_children") or block["type"] == "unsupported":
+            elif not block.get("has_children") or block.get("type") == "unsupported":
                 continue
             elif block["id"] in read:
                 what = f"page_id {page['page_id']}, children of block_id {block['id']}"
@@ -312,7 +312,7 @@ class BlockTreeRetriever(PageContentRetriever):
     @staticmethod
     def _place(block: Mapping[str, Any], path: list[str], page: Mapping[str, Any], number: int) -> dict[str, Any]:
         return {
-            "parent": {**(block.get("parent") or {}), "sequence_number": number},
+            "parent": {**fields_of(block.get("parent")), "sequence_number": number},
             "page_id": page["page_id"],
             "page_last_edited_time": page["last_edited_time"],
             "depth": len(path) - 1,
@@ -327,9 +327,9 @@ class BlockTreeRetriever(PageContentRetriever):
         The content is read with its original. A copy's own children call may answer 404, so the original is asked for
         once: if it is out of reach, that is worth a warning. https://github.com/openclaw/notcrawl/issues/37
         """
-        if block["type"] != "synced_block" or not block.get("has_children"):
+        if block.get("type") != "synced_block" or not block.get("has_children"):
             return None
-        return ((block.get("synced_block") or {}).get("synced_from") or {}).get("block_id")
+        return fields_of(fields_of(block.get("synced_block")).get("synced_from")).get("block_id")
 
     def _check_original(self, block_id: str, children_of: Callable[[str], Iterator[Any]]) -> None:
         try:
@@ -351,7 +351,7 @@ class BlockTreeRetriever(PageContentRetriever):
             self.workspace.take,
         )
         self.workspace.places.setdefault(path[-1], Place(None, "page_id", page["page_id"]))
-        if lookup is None or lookup.uses_search_only or block["last_edited_time"] < since:
+        if lookup is None or lookup.uses_search_only or edited_at(block) < since:
             return
         if block["type"] == "child_page" and take(id):
             child = lookup.get("page_id", id)

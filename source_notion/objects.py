@@ -49,6 +49,17 @@ def in_notion_format(time: datetime) -> str:
     return time.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def fields_of(value: Any) -> Mapping[str, Any]:
+    """The fields of an object, or none if it is something else."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def edited_at(item: Mapping[str, Any]) -> str:
+    """When an item was edited; if Notion does not say, later than anything."""
+    edited = item.get("last_edited_time")
+    return edited if isinstance(edited, str) and edited else "9999"
+
+
 def plain_text(rich_text: Any) -> str:
     """The text of a list of rich text items, without what Notion gives no text of."""
     items = rich_text if isinstance(rich_text, list) else []
@@ -58,11 +69,11 @@ def plain_text(rich_text: Any) -> str:
 
 def text_of_block(block: Mapping[str, Any]) -> str:
     """The text of a block itself: of its rich texts, table cells or expression, a line for each."""
-    content = block.get(block["type"]) or {}
+    content = fields_of(block.get(str(block.get("type"))))
     lines = [content.get(part) for part in ("title", "rich_text", "expression", "caption")]
     texts = [line if isinstance(line, str) else plain_text(line) for line in lines if line]
     cells = content.get("cells")
-    return "\n".join([*texts, "\t".join(plain_text(cell) for cell in cells)] if cells else texts)
+    return "\n".join([*texts, "\t".join(map(plain_text, cells))] if cells and isinstance(cells, list) else texts)
 
 
 def title_of(item: Mapping[str, Any]) -> Optional[str]:
@@ -75,16 +86,17 @@ def title_of(item: Mapping[str, Any]) -> Optional[str]:
 
 def _values_of(page: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
     """The values of a page's properties, whether they are keyed by name or an array."""
-    properties = page.get("properties") or {}
-    values = properties.values() if isinstance(properties, Mapping) else (each["value"] for each in properties)
-    return (value for value in values if isinstance(value, Mapping))
+    properties = page.get("properties")
+    if isinstance(properties, list):
+        return (fields_of(each["value"]) for each in properties)
+    return map(fields_of, fields_of(properties).values())
 
 
 def parent_of(item: Mapping[str, Any], field: str = "parent") -> tuple[Optional[str], Optional[str]]:
     """The type of an item's parent and its id; None and None at the top of the workspace."""
-    parent = item.get(field)
-    kind = parent.get("type") if isinstance(parent, Mapping) else None
-    parent_id = parent.get(kind) if kind else None  # type: ignore[union-attr]
+    parent = fields_of(item.get(field))
+    kind = str(parent.get("type"))
+    parent_id = parent.get(kind)
     return (kind, parent_id) if isinstance(parent_id, str) else (None, None)
 
 

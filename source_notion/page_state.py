@@ -11,9 +11,9 @@ or in `failed`.
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple, Optional, TypedDict
 
-from source_notion.objects import earlier
+from source_notion.objects import earlier, edited_at
 from source_notion.workspace import Discovered, FoundPage
 
 
@@ -45,11 +45,19 @@ class PageState(TypedDict, total=False):
 
 
 class DuePage(NamedTuple):
-    """A page to be read, in the order of the reading; `is_news` if no sync has read it before."""
+    """A page to be read. Its order is that of the reading.
 
-    last_edited_time: str
+    Attributes:
+        place: when it was edited; no later than the sync began, for some pages are dated in the future.
+        id: its id.
+        is_news: whether no sync has read it before.
+        last_edited_time: when it was edited, as Notion says it.
+    """
+
+    place: str
     id: str
     is_news: bool
+    last_edited_time: Optional[str]
 
 
 class Progress:
@@ -94,21 +102,21 @@ class Progress:
 
     def take(self, found: FoundPage) -> None:
         """Take a page of the listing, which may have an older and a newer version of it."""
-        id, edited = found.page["id"], found.page["last_edited_time"]
+        id, edited = found.page["id"], min(edited_at(found.page), self.began)
         if edited <= self._times.get(id, ""):
             return
         is_news = id in self._failed or id in self._owed or bool(found.origin and found.origin not in self._known)
         is_new = edited >= self._since and edited > self._before.get("delivered", {}).get(id, "")
         was_read = (edited, id) <= self._reached and edited < earlier(self.began)
         if is_news or ((is_new or self._reads_all) and not was_read):
-            self.due[id] = DuePage(edited, id, is_news)
+            self.due[id] = DuePage(edited, id, is_news, found.page.get("last_edited_time"))
         self.ways[found.way] += id not in self._times
         self._times[id] = edited
 
     def give_out(self, page: DuePage) -> None:
         """Note that a page is being read, after all that come before it."""
         self.under_way[page.id] = self._given_out
-        self._given_out = max(self._given_out, (page.last_edited_time, page.id))
+        self._given_out = max(self._given_out, page[:2])
 
     def finish(self, page_id: str, failed: list[str], discovered: list[FoundPage]) -> None:
         """Note that a page was read, with those discovered in it, and which of them could not be."""
@@ -117,7 +125,7 @@ class Progress:
         self._failed.update(dict.fromkeys(failed, self._failed.pop(page_id, self._since)))
         for found in discovered:
             self.ways[found.way] += 1
-            self._times[found.page["id"]] = found.page["last_edited_time"]
+            self._times[found.page["id"]] = min(edited_at(found.page), self.began)
 
     def state(self, unanswered: Iterable[str]) -> PageState:
         """What the next sync has to know, also of what could not be asked in this one."""
@@ -132,7 +140,7 @@ class Progress:
         if self._reads_all:
             state.pop("last_edited_time", None)
         elif self._times:
-            state["last_edited_time"] = min(max(self._times.values()), self.began)
+            state["last_edited_time"] = max(self._times.values())
             state["delivered"] = self._delivered(state["last_edited_time"])
         return state
 

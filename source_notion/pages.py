@@ -14,7 +14,7 @@ from airbyte_cdk.sources.declarative.partition_routers.substream_partition_route
 )
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_notion.objects import transient_error
+from source_notion.objects import edited_at, transient_error
 from source_notion.page_state import DuePage, Progress
 from source_notion.rate_limit import RateLimitGate
 from source_notion.shared import Skipped
@@ -95,10 +95,10 @@ class PageRouter(SubstreamPartitionRouter):
         progress = self._list()
         for found in self._listed():
             due = progress.due.get(found.page["id"])
-            if due and due.last_edited_time == found.page["last_edited_time"]:
+            if due and due.last_edited_time == found.page.get("last_edited_time"):
                 del progress.due[due.id]  # another list may have it too
                 yield found
-        progress.give_out(DuePage("", "", False))  # until `finish`
+        progress.give_out(DuePage("", "", False, None))  # until `finish`
         self._complete(progress)
 
     def finish(self, page_id: str, failed: list[str], discovery: Discovery) -> None:
@@ -176,7 +176,7 @@ class DatabaseRouter(SubstreamPartitionRouter):
         for each in super().stream_slices():
             about = databases.setdefault(each.partition["database_id"], {"properties": [], "last_edited_time": ""})
             about["properties"] += each.extra_fields["properties"] or []
-            about["last_edited_time"] = max(about["last_edited_time"], each.extra_fields["last_edited_time"])
+            about["last_edited_time"] = max(about["last_edited_time"], edited_at(each.extra_fields))
         for id, about in databases.items():
             yield StreamSlice(partition={"database_id": id}, cursor_slice={}, extra_fields=about)
         self._is_complete = True

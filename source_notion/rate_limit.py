@@ -28,11 +28,13 @@ class RateLimitGate(SharedInSync):
     """
 
     SECONDS_WITHOUT_ADVICE = 10.0
+    LONGEST_WAIT = 3600.0
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
         self.began = ""
         self._opens_at = 0.0
+        self._shortest_wait = 1.0
 
     def wait(self) -> None:
         """Return when a request may be sent; log each minute that it may not."""
@@ -45,16 +47,23 @@ class RateLimitGate(SharedInSync):
         """Take note of an answer; close if it asks to slow down."""
         self.began = self.began or in_notion_format(_date_of(response))
         if response.status_code not in SLOW_DOWN:
+            self._shortest_wait = 1.0
             return
         request.was_refused = True
+        now, seconds = time.monotonic(), self._advice(response)
+        if now >= self._opens_at:  # and not the answer to a request that was under way when it closed
+            self._shortest_wait = min(2 * self._shortest_wait, 60.0)
+        if now + seconds > self._opens_at + 1:
+            LOGGER.info(f"Notion asks to slow down: all requests wait for {seconds:.0f} seconds.")
+        self._opens_at = max(self._opens_at, now + seconds)
+
+    def _advice(self, response: Any) -> float:
+        """How long to wait: `Retry-After` may be missing, a date, or not positive."""
         try:
             seconds = float(response.headers["Retry-After"])
         except (KeyError, ValueError):
             seconds = self.SECONDS_WITHOUT_ADVICE
-        opens_at = time.monotonic() + seconds
-        if opens_at > self._opens_at + 1:
-            LOGGER.info(f"Notion asks to slow down: all requests wait for {seconds:.0f} seconds.")
-        self._opens_at = max(self._opens_at, opens_at)
+        return min(seconds, self.LONGEST_WAIT) if seconds > self._shortest_wait else self._shortest_wait
 
     @staticmethod
     def has_refused(request: Any) -> bool:

@@ -9,6 +9,8 @@ from airbyte_cdk.sources.declarative.interpolation import InterpolatedString
 from airbyte_cdk.sources.declarative.transformations import RecordTransformation
 from airbyte_cdk.sources.types import StreamSlice, StreamState
 
+from source_notion.objects import edited_at, fields_of
+
 
 @dataclass
 class PropertiesAsArray(RecordTransformation):
@@ -19,7 +21,7 @@ class PropertiesAsArray(RecordTransformation):
 
     def transform(self, record: dict[str, Any], *_: Any, **__: Any) -> None:
         record["properties"] = [
-            {"name": name, "value": value} for name, value in (record.get("properties") or {}).items()
+            {"name": name, "value": value} for name, value in fields_of(record.get("properties")).items()
         ]
 
 
@@ -28,9 +30,9 @@ class BotOwnerInfo(RecordTransformation):
     """Gives a bot's owner under `bot.owner.info` as well, whatever its type: a user, or `True` for the workspace."""
 
     def transform(self, record: dict[str, Any], *_: Any, **__: Any) -> None:
-        owner = (record.get("bot") or {}).get("owner")
-        if owner:
-            owner["info"] = owner.get(owner["type"])
+        owner = fields_of(record.get("bot")).get("owner")
+        if isinstance(owner, dict):
+            owner["info"] = owner.get(str(owner.get("type")))
 
 
 @dataclass
@@ -62,7 +64,22 @@ class NewComments(RecordFilter):
         if page["is_news"] or page["last_edited_time"] >= since:
             since = min(since, self._start_date.eval(self.config))
         for record in records:
-            edited = record.get("last_edited_time")
-            # Notion may give only the id: the retriever warns of that.
-            if edited is None or edited >= since:
+            if edited_at(record) >= since:  # of a comment without a time, the retriever may have to warn
+                yield record
+
+
+@dataclass
+class NewDatabases(RecordFilter):
+    """Keeps the databases that were edited since the state, or whose data sources were."""
+
+    def filter_records(
+        self,
+        records: Iterable[Mapping[str, Any]],
+        stream_state: StreamState,
+        stream_slice: Optional[StreamSlice] = None,
+        next_page_token: Optional[Mapping[str, Any]] = None,
+    ) -> Iterable[Mapping[str, Any]]:
+        slice: Any = stream_slice
+        for record in records:
+            if max(edited_at(record), slice.extra_fields["last_edited_time"]) >= slice["start_time"]:
                 yield record

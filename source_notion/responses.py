@@ -1,6 +1,7 @@
 """What an answer of Notion is: whole, ignored, or to be asked for again."""
 
-from collections.abc import Iterable, MutableMapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +61,32 @@ class NotionErrorHandler(DefaultErrorHandler):
         )
 
 
+class TimedBody:
+    """The body of an answer, which ends after a time as if it were cut off: the runtime only limits each pause in it."""
+
+    MAX_SECONDS = 120.0  # Notion gives up after 60
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+        self._deadline = time.monotonic() + self.MAX_SECONDS
+
+    def stream(self, amt: int, decode_content: bool) -> Iterator[bytes]:
+        while time.monotonic() < self._deadline:
+            part = self._raw.read1(amt, decode_content=decode_content)
+            if not part:
+                return
+            yield part
+        self._raw.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._raw, name)
+
+
+def limit_duration(response: Any, *_: Any, **__: Any) -> None:
+    """A hook of `requests`, called before the body is read."""
+    response.raw = TimedBody(response.raw)
+
+
 def _ask_again(message: str) -> ErrorResolution:
     return ErrorResolution(ResponseAction.RETRY, FailureType.transient_error, message)
 
@@ -68,11 +95,23 @@ class ResultsExtractor(RecordExtractor):
     """The `results` of a list. The runtime's DpathExtractor visits every leaf of the body for them."""
 
     def extract_records(self, response: Any) -> Iterable[MutableMapping[str, Any]]:
-        yield from body_of(response).get("results", [])
+        yield from (each for each in body_of(response).get("results", []) if isinstance(each, dict))
 
 
 def body_of(response: Any) -> Any:
-    """The JSON of a response; each call of its `json` would parse it anew."""
+    """The JSON of a response; each call of its `json` would parse it anew.
+
+    Texts lose the character U+0000, which PostgreSQL takes in no text.
+    """
     if not hasattr(response, "body_as_json"):
-        response.body_as_json = response.json()
+        body = response.json()
+        response.body_as_json = _without_nul(body) if b"\\u0000" in response.content else body
     return response.body_as_json
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    if isinstance(value, Mapping):
+        return {_without_nul(key): _without_nul(each) for key, each in value.items()}
+    return [_without_nul(each) for each in value] if isinstance(value, list) else value

@@ -67,7 +67,7 @@ class Listing:
 
     def records_of(self, response: Any, records_of: RecordsOfResponse) -> Iterator[Record]:
         """The new records of an answer; raises if the listing cannot go on after them."""
-        records = list(records_of(response))
+        records = [record for record in records_of(response) if isinstance(record.get("id"), str)]
         body = body_of(response) if response else {}
         self.answers += 1
         self.left_in_answer = len(records)
@@ -92,7 +92,7 @@ class Listing:
 
     def _check_that_it_goes_on(self, request: Any, body: Mapping[str, Any], has_news: bool) -> None:
         if not has_news:  # a filter may have dropped what is new
-            ids = {hash(each["id"]) for each in body["results"]}
+            ids = {hash(str(each)) for each in body["results"]}
             has_news = bool(ids - self._items)
             self._items |= ids
         self._answers_without_news = 0 if has_news else self._answers_without_news + 1
@@ -233,7 +233,7 @@ class NotionRetriever(SimpleRetriever):
         """The records of a listing, but for those of which Notion gives only the id."""
         for record in super()._read_pages(lambda response: listing.records_of(response, records_of), stream_slice):
             # Any list may hold such, see `isFullPage` in https://github.com/makenotion/notion-sdk-js
-            if record.get("object") in self.DATED and "created_time" not in record:
+            if record.get("object") in self.DATED and not {"created_time", "last_edited_time"} & record.keys():
                 what = f"{record['object']}_id {record['id']}"
                 self.skipped.warn(self.name, what, "without content", "Notion gave its id alone.")
                 continue
@@ -273,8 +273,9 @@ class NotionRetriever(SimpleRetriever):
         fields = {**stream_slice.partition, **stream_slice.extra_fields}
         what = ", ".join(f"{key} {id}" for key, id in fields.items() if key.endswith("_id"))
         if not what:  # a whole stream is not skipped
-            raise config_error(f"Notion refused a request: {body['message']}")
-        self.skipped.warn(self.name, what, self.REASONS.get(body["code"], body["code"]), body["message"])
+            raise config_error(f"Notion refused a request: {body.get('message')}")
+        code = str(body.get("code") or response.status_code)
+        self.skipped.warn(self.name, what, self.REASONS.get(code, code), str(body.get("message")))
 
 
 def without_signatures(entry: logging.LogRecord) -> bool:

@@ -1,21 +1,56 @@
-"""Takes up the states that earlier versions of this connector and Airbyte's published one saved."""
+"""Takes up saved states: those of this connector, of its first version, and of Airbyte's published connector.
 
+A state that says nothing, or lies in the future, is dropped with a warning: the stream reads everything again.
+"""
+
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from airbyte_cdk.sources.declarative.migrations.state_migration import StateMigration
+from airbyte_cdk.sources.declarative.models.declarative_component_schema import DeclarativeStream
 from airbyte_cdk.utils.datetime_helpers import ab_datetime_parse
 
-from source_notion.objects import in_notion_format
+from source_notion.objects import fields_of, in_notion_format
 from source_notion.page_state import PageState
+
+LOGGER = logging.getLogger("airbyte")
 
 PARENT = "every_page"
 
 
 @dataclass
-class PageStateMigration(StateMigration):
+class ListingStateMigration(StateMigration):
+    """Takes up `{"last_edited_time": …}`, of any version. The runtime fails the whole sync on a malformed one.
+
+    Attributes:
+        declarative_stream: the stream.
+    """
+
+    declarative_stream: DeclarativeStream
+
+    def should_migrate(self, stream_state: Mapping[str, Any]) -> bool:
+        return bool(stream_state)
+
+    def migrate(self, stream_state: Mapping[str, Any]) -> Mapping[str, Any]:
+        try:
+            return self._migrated(stream_state)
+        except (AttributeError, LookupError, TypeError, ValueError):
+            LOGGER.warning(
+                f"The saved state of the stream {self.declarative_stream.name} cannot be used, so it reads everything."
+            )
+            return {}
+
+    def _migrated(self, state: Mapping[str, Any]) -> Mapping[str, Any]:
+        if "last_edited_time" in state:
+            _time(state["last_edited_time"])
+        return state
+
+
+@dataclass
+class PageStateMigration(ListingStateMigration):
     """Brings any saved state of a stream over pages into the shape of `PageState`.
 
     - of this connector, 0.1.0: `{…, "parent_state": {"pages": {"last_edited_time", "walked", "reached", "newest",
@@ -25,37 +60,53 @@ class PageStateMigration(StateMigration):
       …}}]}`, with either of `state` and `states` missing at times. Without `state`, the pages in `states` are known and
       any other page is not.
 
-    The runtime's `LegacyToPerPartitionStateMigration` knows other shapes.
-
     Attributes:
         only_changed_pages: whether the state also says which pages to read.
     """
 
     only_changed_pages: bool = True
 
-    def should_migrate(self, stream_state: Mapping[str, Any]) -> bool:
-        return bool(stream_state) and PARENT not in (stream_state.get("parent_state") or {})
-
-    def migrate(self, stream_state: Mapping[str, Any]) -> Mapping[str, Any]:
-        saved = (stream_state.get("parent_state") or {}).get("pages")
-        if saved is not None:
-            return {**stream_state, "parent_state": {PARENT: _of_first_version(saved)}}
-        cursor = stream_state.get("state") or stream_state
-        pages: PageState = {}
-        migrated: dict[str, Any] = {"use_global_cursor": True}
+    def _migrated(self, state: Mapping[str, Any]) -> Mapping[str, Any]:
+        parents = state.get("parent_state") or {}
+        cursor = state.get("state") or ({} if parents else state)
+        pages: PageState = parents.get(PARENT, {})
+        migrated: dict[str, Any] = {
+            "use_global_cursor": True,
+            "lookback_window": int(state.get("lookback_window") or 0),
+        }
         if "last_edited_time" in cursor:
-            lookback = int(stream_state.get("lookback_window") or 0)
-            read_to = ab_datetime_parse(cursor["last_edited_time"]) - timedelta(seconds=lookback)
-            pages["last_edited_time"] = in_notion_format(read_to)
-            migrated |= {"state": {"last_edited_time": cursor["last_edited_time"]}, "lookback_window": lookback}
-        else:
-            pages["delivered"] = {
-                page_id: in_notion_format(ab_datetime_parse(page["cursor"]["last_edited_time"]))
-                for page in stream_state.get("states", [])
-                for page_id in page["partition"].values()
-                if isinstance(page_id, str)  # and not the parent's slice
-            }
-        return {**migrated, "parent_state": {PARENT: pages if self.only_changed_pages else {}}}
+            read_to = _time(cursor["last_edited_time"])
+            migrated["state"] = {"last_edited_time": cursor["last_edited_time"]}
+            if not parents:
+                lookback = timedelta(seconds=migrated["lookback_window"])
+                pages = {"last_edited_time": in_notion_format(read_to - lookback)}
+        elif state.get("states"):
+            pages = {"delivered": _of_single_pages(state["states"])}
+        if "pages" in parents:
+            pages = _of_first_version(parents["pages"])
+        if "last_edited_time" in pages:
+            _time(pages["last_edited_time"])
+        return {**migrated, "parent_state": {PARENT: pages if parents or self.only_changed_pages else {}}}
+
+
+def _time(value: Any) -> datetime:
+    """A time of a state; raises ValueError if it is none, or lies in the future."""
+    if not isinstance(value, str) or "T" not in value:
+        raise ValueError("This is no time.")
+    time = ab_datetime_parse(value)
+    if time > datetime.now(timezone.utc) + timedelta(days=1):  # this machine's clock may be a little behind
+        raise ValueError("This time lies in the future.")
+    return time
+
+
+def _of_single_pages(states: list[Any]) -> dict[str, str]:
+    return {
+        page_id: in_notion_format(_time(page["cursor"]["last_edited_time"]))
+        for page in states
+        if fields_of(page.get("cursor")).get("last_edited_time")
+        for page_id in page["partition"].values()
+        if isinstance(page_id, str)  # and not the parent's slice
+    }
 
 
 def _of_first_version(saved: Mapping[str, Any]) -> PageState:

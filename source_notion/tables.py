@@ -15,7 +15,7 @@ from airbyte_cdk.sources.types import Record, StreamSlice
 from source_notion.columns import MALFORMED, columns_of, row_of, stream_name_of, table_schema_of
 from source_notion.components import SearchRetriever
 from source_notion.lookup import ALL_DATA_SOURCES, Lookup
-from source_notion.objects import config_error, id_in, parent_of, transient_error
+from source_notion.objects import config_error, fields_of, id_in, parent_of, transient_error
 from source_notion.retriever import Listing, NotionRetriever, RecordsOfResponse, with_extra
 
 LOGGER = logging.getLogger("airbyte")
@@ -66,7 +66,7 @@ class TableFinder(Retriever):
             ):
                 continue
             tables.add(name)
-            table = {"id": data_source["id"], "properties": data_source["properties"]}
+            table = {"id": data_source["id"], "properties": fields_of(data_source.get("properties"))}
             yield {"name": name, "table": json.dumps(table)}
         for link in (chosen[each] for each in chosen.keys() - found):
             message = (
@@ -134,9 +134,9 @@ class RowsRetriever(NotionRetriever):
             query = with_extra(stream_slice, created_since=created_since)
             last, listing.is_incomplete = created_since, False
             for page in self.read_listing(listing, records_generator_fn, query):
-                if page["object"] != "page":
+                if page.get("object") != "page":
                     continue  # wikis hold data sources among their pages
-                last = page["created_time"]
+                last = page.get("created_time") or last
                 yield page
             if not listing.is_incomplete:
                 return
@@ -172,7 +172,7 @@ class TableRetriever(RowsRetriever):
         lost: Counter[str] = Counter()
         query = with_extra(stream_slice, data_source_id=table["id"])
         for page in super()._read_pages(records_generator_fn, query):
-            for value in page["properties"].values():
+            for value in fields_of(page.get("properties")).values():
                 if self._is_cut_short(value):
                     value[value["type"]] = self._all_items(page["id"], value)
             row = row_of(page.data, columns, lambda name, of: lost.update([f"'{name}' ({of})"]))
