@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
 from threading import Lock
 from typing import Any, Optional
@@ -20,15 +20,16 @@ from airbyte_cdk.models import (
     ConfiguredAirbyteCatalogSerializer,
     Type,
 )
+from airbyte_cdk.sources.declarative.concurrent_declarative_source import ConcurrentDeclarativeSource
 from airbyte_cdk.sources.declarative.models.declarative_component_schema import Spec
 from airbyte_cdk.sources.declarative.parsers.model_to_component_factory import ModelToComponentFactory
-from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
+from airbyte_cdk.sources.source import Source
 from airbyte_cdk.utils.yaml_loader import safe_load_yaml
 
 MANIFEST = Path(__file__).with_name("manifest.yaml")
 
 
-class SourceNotion(YamlDeclarativeSource):
+class SourceNotion(ConcurrentDeclarativeSource):
     """The connector of the manifest. It also says which streams of the catalog no longer exist."""
 
     def read(
@@ -53,16 +54,21 @@ class SourceNotion(YamlDeclarativeSource):
             yield message
 
 
+@cache
+def manifest() -> dict[str, Any]:
+    return dict(safe_load_yaml(MANIFEST.read_text(encoding="utf-8")))
+
+
 def source_notion(arguments: list[str]) -> SourceNotion:
     """The connector that the command line asks for; its arguments are those of Airbyte's protocol."""
     options = AirbyteEntrypoint.parse_args(arguments)
     state: Any = getattr(options, "state", None)
     catalog = getattr(options, "catalog", None)
     return SourceNotion(
-        path_to_yaml=str(MANIFEST),
+        source_config=manifest(),
         config=_read("configuration", options.config, lambda content: {**content}),
         catalog=_read("catalog", catalog, ConfiguredAirbyteCatalogSerializer.load),
-        state=_read("state", state, lambda _: YamlDeclarativeSource.read_state(state)),
+        state=_read("state", state, lambda _: Source.read_state(state)),
     )
 
 
@@ -85,8 +91,7 @@ def _read(kind: str, path: Optional[str], load: Callable[[Any], Any]) -> Any:
 
 def specification() -> AirbyteMessage:
     """The specification, read from the manifest without building the source, which takes ten times as long."""
-    spec = safe_load_yaml(MANIFEST.read_text(encoding="utf-8"))["spec"]
-    component = ModelToComponentFactory().create_component(Spec, spec, config={})
+    component = ModelToComponentFactory().create_component(Spec, manifest()["spec"], config={})
     return AirbyteMessage(type=Type.SPEC, spec=component.generate_spec())
 
 
@@ -109,6 +114,7 @@ def parse_one_at_a_time() -> None:
 
 def run() -> None:
     """Run one command of the protocol."""
+    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # whatever the machine says
     parse_one_at_a_time()
     arguments = sys.argv[1:]
     command = AirbyteEntrypoint.parse_args(arguments).command
