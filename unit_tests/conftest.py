@@ -21,6 +21,7 @@ from under_test import MANIFEST, ROOT, Json, prepared, run
 
 from local.stand_in import Request, Rule, StandIn
 from local.workspace import Workspace
+from source_notion.run import parse_one_at_a_time
 
 __all__ = ["MANIFEST", "ROOT"]
 
@@ -31,6 +32,8 @@ CONFIG: dict[str, Any] = {
     "start_date": "2020-01-01T00:00:00.000Z",
 }
 STREAMS = ["users", "pages", "data_sources", "databases", "blocks", "comments"]
+
+parse_one_at_a_time()
 
 State = dict[str, dict[str, Any]]
 
@@ -65,8 +68,10 @@ class Sync:
 
 
 def catalog_of(*streams: str, full_refresh: bool = False) -> ConfiguredAirbyteCatalog:
+    """A catalog in the order in which `discover` lists the streams."""
+    first = ("blocks", "block_comments", "comments", "page_markdown", "pages")
     builder = CatalogBuilder()
-    for stream in streams:
+    for stream in sorted(streams, key=lambda each: first.index(each) if each in first else 9):
         full = full_refresh or stream == "users"
         mode = SyncMode.full_refresh if full else SyncMode.incremental
         builder = builder.with_stream(stream, mode)
