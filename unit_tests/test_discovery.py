@@ -499,6 +499,19 @@ def test_a_page_within_a_block_costs_no_request_for_the_block_where_blocks_are_r
     assert api.count(BLOCK) == 0
 
 
+def test_the_path_of_a_row_goes_through_a_data_source_that_search_leaves_out(
+    workspace: Workspace, api: StandIn, tree: dict[str, str]
+) -> None:
+    workspace.unsearchable.add(tree["tasks"])
+
+    result = sync("pages")
+
+    (row,) = [page for page in result.records["pages"] if page["id"] == tree["row"]]
+    assert row["path"] == [tree["home"], tree["team"], tree["tasks"]]
+    assert row["path_titles"] == ["Home", "Team", "Tasks"]
+    assert api.count("GET /v1/data_sources/{id}") == 1
+
+
 def test_a_path_begins_where_the_connection_begins_to_see(
     workspace: Workspace, api: StandIn, tree: dict[str, str]
 ) -> None:
