@@ -19,7 +19,7 @@ from airbyte_cdk.sources.types import Record, StreamSlice
 
 from source_notion.lookup import ALL_DATA_SOURCES, Lookup
 from source_notion.markdown import with_block, without_marks
-from source_notion.objects import earlier, edited_at, fields_of, reason_of, text_of_block
+from source_notion.objects import edited_at, fields_of, reason_of, text_of_block
 from source_notion.page_state import PageState
 from source_notion.pages import PageRouter
 from source_notion.retriever import Listing, NotionRetriever, RecordsOfResponse, tame, with_extra
@@ -43,8 +43,8 @@ class SearchRetriever(NotionRetriever):
 
     lookup: Optional[Lookup] = None
 
-    # So many items in a row that are too old end the listing.
-    MAX_OLDER_ITEMS_IN_A_ROW: ClassVar[int] = 50
+    # So many items in a row that are too old, or came already, end the listing.
+    MAX_UNWANTED_IN_A_ROW: ClassVar[int] = 50
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
@@ -57,27 +57,33 @@ class SearchRetriever(NotionRetriever):
 
     def search(self, records_of: RecordsOfResponse, stream_slice: StreamSlice) -> Iterator[Record]:
         """The records of a listing, and then once more those at its front: what was edited meanwhile moved there."""
-        listing = Listing(self.label)
-        yield from self.read_listing(listing, records_of, stream_slice)
-        if listing.answers > 1 and not self.is_test_read:
-            front = StreamSlice(partition={}, cursor_slice={"start_time": earlier(self.gate.began)})
-            for record in self.read_listing(Listing(self.label), records_of, front):
-                if listing.is_new(record):
-                    yield record
-
-    def read_listing(
-        self, listing: Listing, records_of: RecordsOfResponse, stream_slice: StreamSlice
-    ) -> Iterator[Record]:
         since = stream_slice.cursor_slice.get("start_time", "")
-        older_in_a_row = 0
-        for record in super().read_listing(listing, records_of, stream_slice):
+        listing = Listing(self.label)
+        yield from self._newest(listing, records_of, stream_slice, lambda record: edited_at(record) >= since)
+        if listing.answers > 1 and not self.is_test_read:
+            yield from self._newest(
+                Listing(self.label),
+                records_of,
+                stream_slice,
+                lambda record: edited_at(record) >= since and listing.is_new(record),
+            )
+
+    def _newest(
+        self,
+        listing: Listing,
+        records_of: RecordsOfResponse,
+        stream_slice: StreamSlice,
+        is_wanted: Callable[[Record], bool],
+    ) -> Iterator[Record]:
+        in_a_row = 0
+        for record in self.read_listing(listing, records_of, stream_slice):
             self.workspace.note(record)
-            if edited_at(record) >= since:
-                older_in_a_row = 0
+            if is_wanted(record):
+                in_a_row = 0
                 yield record
                 continue
-            older_in_a_row += 1
-            if older_in_a_row >= self.MAX_OLDER_ITEMS_IN_A_ROW and not listing.left_in_answer:
+            in_a_row += 1
+            if in_a_row >= self.MAX_UNWANTED_IN_A_ROW and not listing.left_in_answer:
                 return
         if listing.is_incomplete:
             LOGGER.warning(

@@ -38,6 +38,9 @@ class Page(Item, total=False):
 # https://developers.notion.com/reference/search-optimizations-and-limitations
 LOOKBACK = timedelta(minutes=10)
 
+# Before anything in Notion was made.
+LONG_AGO = "2000-01-01T00:00:00.000Z"
+
 
 def earlier(time: str) -> str:
     """A time less the lookback window."""

@@ -13,7 +13,7 @@ from airbyte_cdk.sources.declarative.migrations.state_migration import StateMigr
 from airbyte_cdk.sources.declarative.models.declarative_component_schema import DeclarativeStream
 from airbyte_cdk.utils.datetime_helpers import ab_datetime_parse
 
-from source_notion.objects import fields_of, in_notion_format
+from source_notion.objects import LONG_AGO, fields_of, in_notion_format
 from source_notion.page_state import PageState
 
 LOGGER = logging.getLogger("airbyte")
@@ -119,5 +119,6 @@ def _of_first_version(saved: Mapping[str, Any]) -> PageState:
     unlisted = saved.get("unlisted") or {}
     pages, databases = unlisted.get("pages") or {}, unlisted.get("databases") or []
     state["discovered"] = {"pages": [*pages], "databases": [*databases]}
-    state["failed"] = {id: "" for id, read_at in pages.items() if not read_at}  # discovered, but not read
+    # Discovered, but not read: with them comes what only they know, however old.
+    state["failed"] = {id: LONG_AGO for id, read_at in pages.items() if not read_at}
     return state

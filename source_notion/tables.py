@@ -15,7 +15,7 @@ from airbyte_cdk.sources.types import Record, StreamSlice
 from source_notion.columns import MALFORMED, columns_of, row_of, stream_name_of, table_schema_of
 from source_notion.components import SearchRetriever
 from source_notion.lookup import ALL_DATA_SOURCES, Lookup
-from source_notion.objects import config_error, fields_of, id_in, parent_of, transient_error
+from source_notion.objects import LONG_AGO, config_error, fields_of, id_in, parent_of, transient_error
 from source_notion.retriever import Listing, NotionRetriever, RecordsOfResponse, with_extra
 
 LOGGER = logging.getLogger("airbyte")
@@ -125,11 +125,9 @@ class RowsRetriever(NotionRetriever):
     https://developers.notion.com/guides/data-apis/query-large-data-sources
     """
 
-    LONG_AGO: ClassVar[str] = "2000-01-01T00:00:00.000Z"
-
     def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
         listing = Listing(self.name)
-        created_since = self.LONG_AGO
+        created_since = LONG_AGO
         while True:
             query = with_extra(stream_slice, created_since=created_since)
             last, listing.is_incomplete = created_since, False

@@ -404,13 +404,18 @@ def test_the_six_streams_make_the_same_requests_whatever_the_choice(workspace: W
     assert made[0] == made[1] == made[2]
 
 
-def test_the_listing_of_data_sources_is_shared_with_the_stream_of_that_name(workspace: Workspace, api: StandIn) -> None:
+def test_tables_and_the_discovery_of_pages_share_the_listing_of_data_sources(
+    workspace: Workspace, api: StandIn
+) -> None:
     source = add_source(workspace)
     table = table_of(workspace, source)
 
-    sync("data_sources", "databases", table)
+    sync("blocks", "pages", table)
 
-    assert api.count(SEARCH) == 1
+    assert [request.body["filter"]["value"] for request in api.requests if request.path == "/v1/search"] == [
+        "data_source",
+        "page",
+    ]
 
 
 # ---------------------------------------------------------------------------------------- discovery
