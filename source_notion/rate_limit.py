@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+from threading import Lock
 from typing import Any
 
 from source_notion.objects import in_notion_format
@@ -35,13 +36,15 @@ class RateLimitGate(SharedInSync):
         self.began = ""
         self._opens_at = 0.0
         self._shortest_wait = 1.0
+        self._turn = Lock()
 
     def wait(self) -> None:
         """Return when a request may be sent; log each minute that it may not."""
-        while (seconds := self._opens_at - time.monotonic()) > 0:
-            if seconds > 60:
-                LOGGER.info(f"Still waiting for Notion's rate limit, {seconds:.0f} seconds.")
-            time.sleep(min(seconds, 60))
+        with self._turn:
+            while (seconds := self._opens_at - time.monotonic()) > 0:
+                if seconds > 60:
+                    LOGGER.info(f"Still waiting for Notion's rate limit, {seconds:.0f} seconds.")
+                time.sleep(min(seconds, 60))
 
     def update(self, request: Any, response: Any) -> None:
         """Take note of an answer; close if it asks to slow down."""

@@ -66,7 +66,7 @@ def source_notion(arguments: list[str]) -> SourceNotion:
     catalog = getattr(options, "catalog", None)
     return SourceNotion(
         source_config=manifest(),
-        config=_read("configuration", options.config, lambda content: {**content}),
+        config=_read("configuration", getattr(options, "config", None), lambda content: {**content}),
         catalog=_read("catalog", catalog, ConfiguredAirbyteCatalogSerializer.load),
         state=_read("state", state, lambda _: Source.read_state(state)),
     )

@@ -45,7 +45,7 @@ class ListingStateMigration(StateMigration):
 
     def _migrated(self, state: Mapping[str, Any]) -> Mapping[str, Any]:
         if "last_edited_time" in state:
-            _time(state["last_edited_time"])
+            _past_time(state["last_edited_time"])
         return state
 
 
@@ -75,7 +75,7 @@ class PageStateMigration(ListingStateMigration):
             "lookback_window": int(state.get("lookback_window") or 0),
         }
         if "last_edited_time" in cursor:
-            read_to = _time(cursor["last_edited_time"])
+            read_to = _past_time(cursor["last_edited_time"])
             migrated["state"] = {"last_edited_time": cursor["last_edited_time"]}
             if not parents:
                 lookback = timedelta(seconds=migrated["lookback_window"])
@@ -85,11 +85,11 @@ class PageStateMigration(ListingStateMigration):
         if "pages" in parents:
             pages = _of_first_version(parents["pages"])
         if "last_edited_time" in pages:
-            _time(pages["last_edited_time"])
+            _past_time(pages["last_edited_time"])
         return {**migrated, "parent_state": {PARENT: pages if parents or self.only_changed_pages else {}}}
 
 
-def _time(value: Any) -> datetime:
+def _past_time(value: Any) -> datetime:
     """A time of a state; raises ValueError if it is none, or lies in the future."""
     if not isinstance(value, str) or "T" not in value:
         raise ValueError("This is no time.")
@@ -101,7 +101,7 @@ def _time(value: Any) -> datetime:
 
 def _of_single_pages(states: list[Any]) -> dict[str, str]:
     return {
-        page_id: in_notion_format(_time(page["cursor"]["last_edited_time"]))
+        page_id: in_notion_format(_past_time(page["cursor"]["last_edited_time"]))
         for page in states
         if fields_of(page.get("cursor")).get("last_edited_time")
         for page_id in page["partition"].values()

@@ -9,7 +9,7 @@ from typing import Any, Optional
 import pytest
 from airbyte_cdk.sources.declarative.interpolation.jinja import JinjaInterpolation
 from clock import REAL_MONOTONIC, REAL_SLEEP, Clock
-from conftest import CONFIG, check, lists_pages, on_searches_for_pages, serving, sync
+from conftest import check, lists_pages, on_searches_for_pages, serving, sync
 
 from local.stand_in import Answer, Request, Rule, StandIn, error, on, rate_limited, times
 from local.workspace import Workspace
@@ -102,14 +102,14 @@ def test_429_on_one_stream_lets_every_other_one_with_the_same_token_wait(
 
     api.answer(refuse_the_tenth)
 
-    result = sync("users", "comments", num_workers=2)
+    result = sync("users", "comments", num_workers=4)
 
     assert result.errors == {}
     assert len(result.ids("comments")) == 3 and len(result.ids("users")) == 61
     assert {path for path, _ in asked[10:20]} == {"/v1/users", "/v1/search"}
     # Besides what was under way, nothing is asked for until the time is over.
     waited = [time - asked[9][1] for _, time in asked[10:]]
-    assert sum(seconds < 590 for seconds in waited) <= 2
+    assert sum(seconds < 590 for seconds in waited) <= 4
     assert "Notion asks to slow down: all requests wait for 600 seconds." in result.infos
 
 
@@ -124,7 +124,8 @@ def test_429_lets_no_other_token_wait(
         if seconds > 1 and not other:
             other.append((("", None), 0))
             wrong = {"auth_type": "token", "token": "another-token"}
-            other[0] = check(credentials=wrong), len(clock.naps)
+            with ThreadPoolExecutor(1) as another:
+                other[0] = another.submit(check, credentials=wrong).result(), len(clock.naps)
         clock.sleep(seconds)
 
     monkeypatch.setattr(time, "sleep", check_another_meanwhile)
@@ -293,7 +294,7 @@ def test_503_504_on_listings_are_asked_for_with_a_smaller_page_size_back_up_afte
         for request in api.requests
         if (stream == "pages" and lists_pages(request)) or request.path.endswith(home + "/children")
     ]
-    assert sizes == [100, 50, 25, 100, 100, 100] + ([99] if stream == "pages" else [])
+    assert sizes == [100, 50, 25, 100, 100, 100] + ([100] if stream == "pages" else [])
     assert len(naps) == 2
 
 
@@ -373,7 +374,7 @@ def test_has_more_without_a_cursor_fails_the_stream_with_a_sentence(
         "nothing, the stream stops here; the next sync reads it again."
     )
     if stream == "pages":
-        assert result.state["pages"] == {"last_edited_time": CONFIG["start_date"]}
+        assert sorted(sync("pages", state=result.state).ids("pages")) == sorted(pages)
 
 
 def test_a_cursor_that_repeats_fails_the_stream_with_a_sentence(
@@ -510,7 +511,9 @@ def test_400_start_cursor_invalid_fails_the_stream_when_it_stays(
     assert "Notion called the cursor of a listing for the stream pages invalid 4 times" in (result.errors["pages"])
     assert sum(map(lists_pages, api.requests)) == 8
     assert result.ids("pages") == []
-    assert result.state["pages"] == {"last_edited_time": CONFIG["start_date"]}
+
+    api.reset_rules()
+    assert sorted(sync("pages", state=result.state).ids("pages")) == sorted(pages)
 
 
 def test_400_not_supported_via_the_api_leaves_out_the_subtree_with_a_warning(
@@ -649,7 +652,7 @@ def test_401_stops_everything_and_says_what_to_do(workspace: Workspace, api: Sta
             "token into this source's settings, or authenticate again."
         )
     assert {request.status for request in api.requests} == {401}
-    assert len(api.requests) == 4
+    assert len(api.requests) == 5  # the fifth is for tables
 
 
 @pytest.mark.parametrize(
