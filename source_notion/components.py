@@ -6,7 +6,6 @@ what belongs to one read anywhere but in that read's local variables.
 """
 
 import logging
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -18,7 +17,6 @@ from airbyte_cdk.sources.streams.core import StreamData
 from airbyte_cdk.sources.types import Record, StreamSlice
 
 from source_notion.lookup import ALL_DATA_SOURCES, Lookup
-from source_notion.markdown import with_block, without_marks
 from source_notion.objects import edited_at, fields_of, reason_of, text_of_block
 from source_notion.page_state import PageState
 from source_notion.pages import PageRouter
@@ -388,47 +386,3 @@ class BlockCommentsRetriever(BlockTreeRetriever):
             for comment in self.comments.read_records({}, on_block):  # type: ignore[union-attr]
                 where = {"page_id": block["page_id"], "block_id": block["id"]}
                 yield Record({**comment, **where}, block.stream_name, block.associated_slice)  # type: ignore[dict-item]
-
-
-@dataclass
-class MarkdownRetriever(PageContentRetriever):
-    """Reads a page as markdown, and what Notion cut off of it block by block.
-
-    Notion stops after some 20,000 blocks and lists those it left out, with a tag in their place:
-    https://developers.notion.com/reference/retrieve-page-markdown
-    """
-
-    def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
-        def markdown_of(block_id: str) -> Optional[Record]:
-            of_block = with_extra(stream_slice, block_id=block_id)
-            return next(self.read_listing(Listing(self.label), records_generator_fn, of_block), None)
-
-        page_id = stream_slice.extra_fields["page_id"]
-        page = markdown_of(page_id)
-        if page is None:
-            return
-        markdown, missing, asked = page["markdown"], [], {page_id}
-        unknown = deque(page.get("unknown_block_ids") or [])
-        while unknown:
-            block_id = unknown.popleft()
-            if block_id in asked:
-                continue
-            asked.add(block_id)
-            block = markdown_of(block_id)
-            if block is None or block_id in (block.get("unknown_block_ids") or []):
-                missing.append(block_id)
-                continue
-            markdown = with_block(markdown, block_id, block["markdown"])
-            unknown.extend(block.get("unknown_block_ids") or [])
-        path, place = self.lookup.path_of(page_id), self.workspace.places.get(page_id)  # type: ignore[union-attr]
-        data = {
-            "id": page_id,
-            "last_edited_time": stream_slice.extra_fields["last_edited_time"],
-            "title": place and place.title,
-            "path_titles": None if path is None else [title for _, title in path],
-            "markdown": markdown,
-            "plain_text": without_marks(markdown),
-            "truncated": bool(missing),
-            "unknown_block_ids": missing,
-        }
-        yield Record(data, page.stream_name, page.associated_slice)
