@@ -119,7 +119,7 @@ def processor(full: bool) -> dict[str, list[Row]]:
     """
     cases = [(ALL_THREE, connectors.PLAIN_LOOP), *product((ALL_THREE, COMMENTS), BOTH)]
     found, rows = [], []
-    with Server(fake.documents, 50) as few, Server(fake.documents, 1_050) as many:
+    with Server(fake.documents, 50) as few, Server(fake.documents, 2_050) as many:
         for number in range(rounds := 5 if full else 3):
             say(f"processor: round {number + 1} of {rounds}")
             found.append(
