@@ -1,8 +1,10 @@
 # Everything here runs in an environment of its own, which the first command builds.
 PYTHON ?= python3
 VENV := .venv
+PEER := .venv-peer
 INSTALLED := $(VENV)/.installed
-PIP := $(VENV)/bin/python -m pip install --quiet --quiet --disable-pip-version-check
+INSTALL := bin/python -m pip install --quiet --quiet --disable-pip-version-check
+PIP := $(VENV)/$(INSTALL)
 SUPPORTED := (3, 10) <= sys.version_info[:2] <= (3, 12)
 
 .PHONY: run test bundle lint bench clean
@@ -22,8 +24,9 @@ lint: $(INSTALLED)
 	$(VENV)/bin/mypy source_notion local tools benchmarks
 
 # Ours and the published connector, over the same workspaces; FULL=1 takes larger ones.
-bench: $(INSTALLED)
-	@$(VENV)/bin/python -m benchmarks.bench $(if $(FULL),--full)
+bench: $(INSTALLED) $(PEER)/.installed
+	@$(VENV)/bin/python -m benchmarks.measure $(if $(FULL),--full)
+	@$(VENV)/bin/python -m benchmarks.report
 
 # An environment that another PYTHON has built is built anew.
 ifneq ($(origin PYTHON),file)
@@ -45,6 +48,15 @@ $(INSTALLED): requirements.txt pyproject.toml
 	@$(PIP) --no-deps --editable .
 	@echo $(PYTHON) > $@
 
+# The published connector takes Python 3.10 or 3.11. Without one, make bench measures ours without it.
+$(PEER)/.installed: benchmarks/requirements-peer.txt
+	@rm -rf $(PEER)
+	@for python in $(PYTHON) python3.11 python3.10; do \
+		$$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 11))' 2>/dev/null || continue; \
+		echo "Building the environment of the published connector in $(PEER), once"; \
+		$$python -m venv $(PEER) && $(PEER)/$(INSTALL) --requirement $< && touch $@; exit; \
+	done
+
 clean:
-	rm -rf $(VENV) .venv-peer dist .airbyte-cache
+	rm -rf $(VENV) $(PEER) dist .airbyte-cache
 	@echo "Databases (*.duckdb) stay. Delete them to read everything anew."

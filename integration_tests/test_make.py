@@ -122,6 +122,44 @@ def test_after_a_build_that_failed_the_next_command_builds_anew(folder: Path) ->
     assert asked(folder)[-1] == "-m tools.sync"
 
 
+def with_benchmarks(folder: Path) -> Path:
+    (folder / "benchmarks").mkdir()
+    (folder / "benchmarks" / "requirements-peer.txt").touch()
+    return folder
+
+
+def test_the_published_connector_gets_its_own_environment_once_before_anything_is_measured(
+    folder: Path,
+) -> None:
+    built = make(with_benchmarks(folder), "bench", "PYTHON=python3.12")
+    *_, installed, measured, reported = asked(folder)
+    again = make(folder, "bench", "FULL=1")
+
+    assert built.printed.splitlines() == [
+        *STEPS,
+        "Building the environment of the published connector in .venv-peer, once",
+    ]
+    assert installed.endswith("--requirement benchmarks/requirements-peer.txt")
+    assert [measured, reported] == ["-m benchmarks.measure", "-m benchmarks.report"]
+    assert again.printed == ""
+    assert asked(folder) == ["-m benchmarks.measure --full", "-m benchmarks.report"]
+
+
+def test_without_a_python_for_the_published_connector_this_one_is_measured_all_the_same(
+    folder: Path,
+) -> None:
+    for name in ("python3.10", "python3.11"):
+        text = INTERPRETER.format(python=sys.executable, version=(3, 12, 1), ending="")
+        (folder.parent / name).write_text(text)
+        (folder.parent / name).chmod(0o700)
+
+    done = make(with_benchmarks(folder), "bench", "PYTHON=python3.12")
+
+    assert done.printed.splitlines() == STEPS
+    assert not (folder / ".venv-peer").exists()
+    assert asked(folder)[-2:] == ["-m benchmarks.measure", "-m benchmarks.report"]
+
+
 def test_clean_removes_what_can_be_built_again_and_never_data(folder: Path) -> None:
     make(folder, "run", "PYTHON=python3.12")
     (folder / "dist").mkdir()
