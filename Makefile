@@ -21,7 +21,7 @@ bundle: $(INSTALLED)
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy source_notion local tools benchmarks
+	$(VENV)/bin/mypy source_notion fake_notion tools benchmarks
 
 # Ours and the published connector, over the same workspaces; FULL=1 takes larger ones.
 bench: $(INSTALLED) $(PEER)/.installed

@@ -32,9 +32,7 @@ class Connector:
 
 
 INSTALLED = Connector(OURS, [str(PROGRAMS / "source-notion"), "read"], {"num_workers": WORKERS})
-LIMITED = replace(
-    INSTALLED, name=SEARCH_ONLY, settings={**INSTALLED.settings, "page_discovery": "search"}
-)
+LIMITED = replace(INSTALLED, name=SEARCH_ONLY, settings={**INSTALLED.settings, "page_discovery": "search"})
 PUBLISHED = Connector(PEER, [str(PEER_PROGRAM), "read"])
 BOTH = [INSTALLED, PUBLISHED] if PEER_PROGRAM.exists() else [INSTALLED]
 PLAIN_LOOP = Connector(LOOP, [sys.executable, str(FOLDER / "plain_loop.py")])
@@ -71,10 +69,7 @@ class Run:
 
     def shares(self, existing: Ids) -> dict[str, float]:
         """The share of what exists that was delivered, by stream, from 0 to 1."""
-        return {
-            stream: len(ids & self.ids.get(stream, set())) / len(ids)
-            for stream, ids in existing.items()
-        }
+        return {stream: len(ids & self.ids.get(stream, set())) / len(ids) for stream, ids in existing.items()}
 
 
 def read(
@@ -110,9 +105,7 @@ def read(
     return run
 
 
-def _files(
-    folder: Path, connector: Connector, streams: list[str], states: Optional[Json]
-) -> list[str]:
+def _files(folder: Path, connector: Connector, streams: list[str], states: Optional[Json]) -> list[str]:
     """Write configuration, catalog and state; return the options that name the files."""
     credentials = {"auth_type": "token", "token": TOKEN}
     config = {"credentials": credentials, "start_date": "2020-01-01T00:00:00.000Z"}

@@ -14,12 +14,13 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
-from local.bundle import write_bundle
-from local.entries import DataSource, Page
-from local.stand_in import Request, StandIn
-from local.workspace import Workspace
+from fake_notion.entries import DataSource, Page
+from fake_notion.generated import generate
+from fake_notion.stand_in import Request, StandIn
+from fake_notion.workspace import Workspace
+from tools.bundle import write_bundle
 
-__all__ = ["Server", "write_bundle"]  # nothing else in the benchmarks imports from `local`
+__all__ = ["Server", "write_bundle"]  # nothing else in the benchmarks imports from `fake_notion`
 
 TOKEN, SEED = "secret_sample", 1
 
@@ -98,18 +99,18 @@ def kill_after(api: StandIn, process: int, requests: float, seconds: float) -> N
 
 def documents(pages: int) -> Workspace:
     """Pages with uneven trees of blocks, some of them deep, and as many comments as pages."""
-    return Workspace.generate(pages, SEED, children=3, comments=pages)
+    return generate(pages, SEED, children=3, comments=pages)
 
 
 def flat_documents(pages: int) -> Workspace:
     """Pages with two blocks on average, none of which has children."""
-    return Workspace.generate(pages, SEED, children=2, nesting=1)
+    return generate(pages, SEED, children=2, nesting=1)
 
 
 def partly_searchable(pages: int) -> Workspace:
     """Pages, and half as many rows; search skips a quarter of the rows and of the subpages."""
     shape = {"children": 3, "comments": pages, "databases": 10, "rows": pages // 20}
-    workspace = Workspace.generate(pages, SEED, **shape)
+    workspace = generate(pages, SEED, **shape)
     rows, nested = [], []
     for page_id in workspace.page_ids():
         parent = _page(workspace, page_id).parent

@@ -80,10 +80,7 @@ def _requests(connector: Connector, workload: Workload, comments_again: bool) ->
         if comments_again:
             runs["comments"] = read(connector, server, [COMMENTS], full.states), {}
     names = Row(workload=workload.name, connector=connector.name)
-    rows = {
-        kind: names | Row(requests=run.requests, delivered=run.shares(ids))
-        for kind, (run, ids) in runs.items()
-    }
+    rows = {kind: names | Row(requests=run.requests, delivered=run.shares(ids)) for kind, (run, ids) in runs.items()}
     rows["full"]["memory"] = full.memory
     return rows
 
@@ -122,9 +119,7 @@ def processor(full: bool) -> dict[str, list[Row]]:
     with Server(fake.documents, 50) as few, Server(fake.documents, 2_050) as many:
         for number in range(rounds := 5 if full else 3):
             say(f"processor: round {number + 1} of {rounds}")
-            found.append(
-                [[read(each, on, names.split(", ")) for on in (few, many)] for names, each in cases]
-            )
+            found.append([[read(each, on, names.split(", ")) for on in (few, many)] for names, each in cases])
     for (names, connector), *runs in zip(cases, *found, strict=True):
         less, more = (min(each, key=attrgetter("processor")) for each in zip(*runs, strict=True))
         seconds = (more.processor - less.processor) / (more.requests - less.requests) * 1_000

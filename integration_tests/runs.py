@@ -21,7 +21,7 @@ import duckdb
 ROOT = Path(__file__).parents[1]
 COLUMNS = 80
 CLONED = ("Makefile", "README.md", "pyproject.toml", "requirements.txt")
-CLONED_FOLDERS = ("local", "source_notion", "tools")
+CLONED_FOLDERS = ("fake_notion", "source_notion", "tools")
 # What the `make` that runs the tests hands to what it starts.
 OF_MAKE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "PYTHON", "NOTION_TOKEN")
 

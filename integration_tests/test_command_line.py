@@ -9,9 +9,9 @@ from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer
 from conftest import CONFIG, TOKEN, catalog_of
 from loaders import Connector, Json, program
 
+from fake_notion.stand_in import StandIn, error, on
+from fake_notion.workspace import Workspace
 from integration_tests.runs import run
-from local.stand_in import StandIn, error, on
-from local.workspace import Workspace
 
 CATALOG = ConfiguredAirbyteCatalogSerializer.dump(catalog_of("pages"))
 MISSING = "cannot be read: No such file or directory."

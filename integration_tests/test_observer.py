@@ -12,8 +12,8 @@ from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer
 from conftest import CONFIG, TOKEN, catalog_of
 from loaders import SmallWorkspace
 
+from fake_notion.stand_in import Answer, Request, StandIn, on
 from integration_tests.runs import ROOT
-from local.stand_in import Answer, Request, StandIn, on
 from tools.observer import REPORT
 from tools.progress import Report
 

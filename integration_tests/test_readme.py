@@ -12,8 +12,8 @@ import pytest
 from conftest import SAMPLE
 from loaders import program, truth
 
+from fake_notion.workspace import Workspace
 from integration_tests.runs import ROOT, Program, query, run
-from local.workspace import Workspace
 from tools.bundle import write_bundle
 
 README = (ROOT / "README.md").read_text()
@@ -44,7 +44,7 @@ class Commands:
 @pytest.fixture(scope="module")
 def commands(tmp_path_factory: pytest.TempPathFactory) -> Commands:
     folder = tmp_path_factory.mktemp("commands")
-    command = [sys.executable, "-m", "local.stand_in"]
+    command = [sys.executable, "-m", "fake_notion.stand_in"]
     stand_in = Program(command, ROOT).start()
     stand_in.wait_for("The requests:")
     exports = re.findall(r"^(export .*)$", stand_in.printed, re.MULTILINE)
@@ -109,7 +109,7 @@ def python_blocks(tmp_path_factory: pytest.TempPathFactory) -> Program:
     """The blocks of "With PyAirbyte", after `make bundle` and with the executable on the path."""
     folder = tmp_path_factory.mktemp("pyairbyte")
     write_bundle(folder / "dist")
-    stand_in = Program([sys.executable, "-m", "local.stand_in"], ROOT).start()
+    stand_in = Program([sys.executable, "-m", "fake_notion.stand_in"], ROOT).start()
     stand_in.wait_for("The requests:")
     exports = dict(re.findall(r"^export (\w+)=(.*)$", stand_in.printed, re.MULTILINE))
     offline = {

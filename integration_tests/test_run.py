@@ -11,9 +11,9 @@ import pytest
 from conftest import SAMPLE, STREAMS, TOKEN
 from loaders import SmallWorkspace, requests_made, tables, truth
 
+from fake_notion.stand_in import StandIn, on, rate_limited, times
+from fake_notion.workspace import Workspace
 from integration_tests.runs import ROOT, Program, clone, rows, run
-from local.stand_in import StandIn, on, rate_limited, times
-from local.workspace import Workspace
 
 SCREEN = 30  # lines
 WITHOUT_USERS = "Skipped: users. Switch on 'Read user information' in the connection's settings."

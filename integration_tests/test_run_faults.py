@@ -13,9 +13,9 @@ import pytest
 from conftest import STREAMS, TOKEN
 from loaders import SmallWorkspace, tables, truth
 
+from fake_notion.stand_in import Answer, Request, StandIn, error, on
+from fake_notion.workspace import Workspace
 from integration_tests.runs import ROOT, Program, clone, rows, run
-from local.stand_in import Answer, Request, StandIn, error, on
-from local.workspace import Workspace
 
 SYNC = [sys.executable, "-m", "tools.sync"]
 WITHOUT_USERS = "Skipped: users. Switch on 'Read user information' in the connection's settings."

@@ -24,7 +24,7 @@ from tools.progress import WIDTH, LiveLine, Report
 from tools.summary import summary
 
 ROOT = Path(__file__).parents[1]
-SAMPLE = ROOT / "local" / "sample_workspace.json"
+SAMPLE = ROOT / "fake_notion" / "sample_workspace.json"
 SAMPLE_DATABASE = Path("sample.duckdb")
 SAMPLE_TOKEN = "secret_sample"
 CACHE = Path(".airbyte-cache")
@@ -66,8 +66,8 @@ def _say(text: str) -> None:
 @contextlib.contextmanager
 def _sample_workspace() -> Iterator[None]:
     """Lets the connector reach the stand-in where it expects Notion, for as long as it is needed."""
-    from local.stand_in import StandIn
-    from local.workspace import Workspace
+    from fake_notion.stand_in import StandIn
+    from fake_notion.workspace import Workspace
 
     with StandIn(Workspace.load(SAMPLE), token=SAMPLE_TOKEN) as api:
         os.environ.update(api.environment())

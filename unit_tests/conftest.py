@@ -19,13 +19,13 @@ from clock import Clock, moved_clock
 from hypothesis import HealthCheck, Phase, settings
 from under_test import MANIFEST, ROOT, Json, prepared, run
 
-from local.stand_in import Request, Rule, StandIn
-from local.workspace import Workspace
+from fake_notion.stand_in import Request, Rule, StandIn
+from fake_notion.workspace import Workspace
 from source_notion.run import parse_one_at_a_time
 
 __all__ = ["MANIFEST", "ROOT"]
 
-SAMPLE = ROOT / "local" / "sample_workspace.json"
+SAMPLE = ROOT / "fake_notion" / "sample_workspace.json"
 TOKEN = "secret_sample"
 CONFIG: dict[str, Any] = {
     "credentials": {"auth_type": "token", "token": TOKEN},

@@ -19,10 +19,10 @@ from airbyte_cdk.models import ConfiguredAirbyteCatalog, ConfiguredAirbyteCatalo
 from conftest import environment
 from under_test import MANIFEST, UNSAFE, Json
 
-from local.entries import Page, block
-from local.stand_in import StandIn
-from local.values import plain_text
-from local.workspace import Workspace
+from fake_notion.entries import Page, block
+from fake_notion.stand_in import StandIn
+from fake_notion.values import plain_text
+from fake_notion.workspace import Workspace
 
 # The streams that are there whatever the workspace holds, in the order of the manifest.
 STREAMS_OF_THE_MANIFEST: list[str] = [

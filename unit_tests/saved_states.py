@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from local.workspace import Workspace
+from fake_notion.workspace import Workspace
 
 Json = dict[str, Any]
 

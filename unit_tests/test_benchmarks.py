@@ -53,22 +53,14 @@ BEYOND: dict[str, Callable[[dict[str, list[Row]]], object]] = {
     "Requests, full sync, small": lambda rows: rows["full"][0].update(requests=104),
     "Requests, full sync, large": lambda rows: rows["full"][1].update(requests=1_011),
     "Requests, comments sync, small": lambda rows: rows["comments"][0].update(requests=14),
-    "Delivered, full sync, large": lambda rows: rows["full"][1].update(
-        delivered={"pages": 1.0, "blocks": 0.99999}
-    ),
+    "Delivered, full sync, large": lambda rows: rows["full"][1].update(delivered={"pages": 1.0, "blocks": 0.99999}),
     "Use of each full window, 180": lambda rows: rows["limit"][0].update(used=[1.0, 0.949]),
-    "Most answers 429 in a window, 180, 10 workers": lambda rows: rows["limit"][0].update(
-        refused=[0, 11]
-    ),
-    f"Processor beside a plain loop, {STREAMS}": lambda rows: rows["processor"][0].update(
-        seconds=0.99
-    ),
+    "Most answers 429 in a window, 180, 10 workers": lambda rows: rows["limit"][0].update(refused=[0, 11]),
+    f"Processor beside a plain loop, {STREAMS}": lambda rows: rows["processor"][0].update(seconds=0.99),
     f"Processor beside {PEER}, {STREAMS}": lambda rows: rows["processor"][2].update(seconds=3.5),
     f"Processor beside {PEER}, comments": lambda rows: rows["processor"][4].update(seconds=2.0),
     "Memory, large beside small": lambda rows: rows["memory"][1].update(memory=161.0),
-    "Requests, killed after each fifth of the work, small": lambda rows: rows["kills"][0].update(
-        requests=141
-    ),
+    "Requests, killed after each fifth of the work, small": lambda rows: rows["kills"][0].update(requests=141),
     "Delivered, killed after each fifth of the work, small": lambda rows: rows["kills"][0].update(
         delivered={"blocks": 0.99999}
     ),
@@ -115,10 +107,7 @@ def test_the_document_has_the_tables_of_the_results() -> None:
     results = load("results.json")
     document = (FOLDER / "results.md").read_text(encoding="utf-8")
 
-    assert (
-        fill(document, tables(results, list(bounds(results, load("reference.json")["requests"]))))
-        == document
-    )
+    assert fill(document, tables(results, list(bounds(results, load("reference.json")["requests"])))) == document
 
 
 def test_a_table_goes_between_its_marks_and_the_text_around_stays() -> None:

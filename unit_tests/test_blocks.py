@@ -3,9 +3,9 @@
 import pytest
 from conftest import sync
 
-from local.entries import block
-from local.stand_in import StandIn, error, on, times
-from local.workspace import Workspace
+from fake_notion.entries import block
+from fake_notion.stand_in import StandIn, error, on, times
+from fake_notion.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("prepared_manifest")
 

@@ -29,7 +29,7 @@ from loaders import (
 )
 from under_test import with_components
 
-from local.stand_in import StandIn
+from fake_notion.stand_in import StandIn
 from tools.bundle import write_bundle
 
 # Nothing here asks Notion, unless a test says so.

@@ -11,8 +11,8 @@ from airbyte_cdk.models import Type
 from conftest import CONFIG, check, environment, sync
 from under_test import run
 
-from local.stand_in import Answer, StandIn, error, on, times
-from local.workspace import Workspace
+from fake_notion.stand_in import Answer, StandIn, error, on, times
+from fake_notion.workspace import Workspace
 
 
 def oauth(access_token: str = "", **more: str) -> dict[str, str]:

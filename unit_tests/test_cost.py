@@ -6,9 +6,9 @@ import pytest
 from conftest import State, serving, sync
 from test_properties import fewest_for_blocks
 
-from local.generated import generate
-from local.stand_in import StandIn
-from local.workspace import Workspace
+from fake_notion.generated import generate
+from fake_notion.stand_in import StandIn
+from fake_notion.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("prepared_manifest")
 

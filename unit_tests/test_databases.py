@@ -12,9 +12,9 @@ from loaders import Connector, SmallWorkspace, program, requests_made, table_of
 from test_configuration import expired_token, oauth
 from under_test import Json, run
 
-from local.stand_in import Answer, Request, StandIn, error, on, times
-from local.values import mention_page
-from local.workspace import Workspace
+from fake_notion.stand_in import Answer, Request, StandIn, error, on, times
+from fake_notion.values import mention_page
+from fake_notion.workspace import Workspace
 
 QUERY = "POST /v1/data_sources/{id}/query"
 PROPERTY = "GET /v1/pages/{id}/properties/{property_id}"

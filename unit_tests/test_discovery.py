@@ -20,10 +20,10 @@ from conftest import (
 )
 from loaders import requests_made, table_of
 
-from local.entries import DataSource
-from local.generated import generate
-from local.stand_in import Answer, Request, StandIn, error, on, times
-from local.workspace import Workspace
+from fake_notion.entries import DataSource
+from fake_notion.generated import generate
+from fake_notion.stand_in import Answer, Request, StandIn, error, on, times
+from fake_notion.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("prepared_manifest")
 

@@ -8,9 +8,9 @@ from clock import Clock
 from conftest import each_request_takes, lists_pages, on_searches_for_pages, serving, sync
 from loaders import Disorderly
 
-from local.objects import page_object
-from local.stand_in import Answer, Request, StandIn, on, times
-from local.workspace import Workspace
+from fake_notion.objects import page_object
+from fake_notion.stand_in import Answer, Request, StandIn, on, times
+from fake_notion.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("prepared_manifest")
 

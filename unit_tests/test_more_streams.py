@@ -4,8 +4,8 @@ import pytest
 from conftest import sync
 from under_test import Json
 
-from local.stand_in import Answer, Request, StandIn, error, on
-from local.workspace import Workspace
+from fake_notion.stand_in import Answer, Request, StandIn, error, on
+from fake_notion.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("prepared_manifest")
 

@@ -20,10 +20,11 @@ from hypothesis import strategies as st
 from loaders import Disorderly, truth
 from under_test import Json
 
-from local.entries import Block, DataSource, Page
-from local.objects import comment_object, data_source_object, database_object, page_object
-from local.stand_in import Answer, Request, Rule, error, rate_limited
-from local.workspace import Workspace
+from fake_notion.entries import Block, DataSource, Page
+from fake_notion.generated import generate
+from fake_notion.objects import comment_object, data_source_object, database_object, page_object
+from fake_notion.stand_in import Answer, Request, Rule, error, rate_limited
+from fake_notion.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("prepared_manifest")
 
@@ -767,7 +768,7 @@ def test_a_comment_on_a_page_that_was_asked_already_is_not_passed_by_a_newer_one
 
 @pytest.mark.parametrize("seed", range(3))
 def test_ten_workers_give_what_one_gives(seed: int) -> None:
-    workspace = Workspace.generate(40, seed, children=8, nesting=5, comments=60)
+    workspace = generate(40, seed, children=8, nesting=5, comments=60)
     with serving(workspace):
         one, ten = (sync(*STREAMS, num_workers=number) for number in (1, 10))
 

@@ -10,7 +10,7 @@ from conftest import ROOT, STREAMS, discover, sync
 from jsonschema import Draft7Validator, FormatChecker
 from under_test import Json
 
-from local.stand_in import Answer, Request, Rule, StandIn, on
+from fake_notion.stand_in import Answer, Request, Rule, StandIn, on
 
 RECORDINGS = ROOT.parent / "shared" / "recordings"
 PAGE = "00000000-0000-4000-8000-00000000aaaa"

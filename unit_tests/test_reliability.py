@@ -11,8 +11,8 @@ from airbyte_cdk.sources.declarative.interpolation.jinja import JinjaInterpolati
 from clock import REAL_MONOTONIC, REAL_SLEEP, Clock
 from conftest import check, lists_pages, on_searches_for_pages, serving, sync
 
-from local.stand_in import Answer, Request, Rule, StandIn, error, on, rate_limited, times
-from local.workspace import Workspace
+from fake_notion.stand_in import Answer, Request, Rule, StandIn, error, on, rate_limited, times
+from fake_notion.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("prepared_manifest")
 

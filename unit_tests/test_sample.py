@@ -3,7 +3,7 @@
 from conftest import SAMPLE, STREAMS, serving, sync
 from loaders import truth
 
-from local.workspace import Workspace
+from fake_notion.workspace import Workspace
 
 
 def test_the_sample_workspace_arrives_and_also_what_its_search_hides() -> None:

@@ -15,7 +15,7 @@ from conftest import CONFIG, TOKEN, environment
 from loaders import SmallWorkspace, components_in_this_process
 from under_test import Json
 
-from local.stand_in import StandIn
+from fake_notion.stand_in import StandIn
 from tools.bundle import write_bundle
 
 CONFIGURATIONS: dict[str, Json] = {

@@ -10,7 +10,7 @@ import pytest
 from conftest import Sync, serving, sync
 from saved_states import STREAMS, TABLE, OldWorkspace, Saved, march
 
-from local.stand_in import StandIn
+from fake_notion.stand_in import StandIn
 
 pytestmark = pytest.mark.usefixtures("prepared_manifest")
 

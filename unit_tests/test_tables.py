@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator, FormatChecker
 from under_test import Json
 
-from local.stand_in import Answer, Request, StandIn, on
-from local.workspace import Workspace
+from fake_notion.stand_in import Answer, Request, StandIn, on
+from fake_notion.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("prepared_manifest")
 

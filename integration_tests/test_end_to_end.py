@@ -39,8 +39,8 @@ from loaders import (
 )
 from under_test import UNSAFE, Json, with_components
 
-from local.stand_in import StandIn
-from local.workspace import Workspace
+from fake_notion.stand_in import StandIn
+from fake_notion.workspace import Workspace
 from tools.bundle import write_bundle
 
 EVERYTHING = catalog_of(*STREAMS)

@@ -15,10 +15,11 @@ from hashlib import blake2b
 from itertools import cycle
 from pathlib import Path
 from threading import RLock
-from typing import Any, NamedTuple, TypeVar, Union
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
-from local.entries import (
+from fake_notion.blocks import block_object, partial_user
+from fake_notion.entries import (
     Block,
     Comment,
     Database,
@@ -29,8 +30,7 @@ from local.entries import (
     block_payload,
     synced_from,
 )
-from local.objects import block_object, partial_user
-from local.values import (
+from fake_notion.values import (
     Json,
     RichText,
     Time,
@@ -289,8 +289,8 @@ class Workspace:
             parent: the id of a page, block or data source; none for a page of the workspace itself.
             title: the page's title.
             properties: the values of a row, see `add_row`.
-            icon: an icon from `local.values`.
-            cover: a file from `local.values`.
+            icon: an icon from `fake_notion.values`.
+            cover: a file from `fake_notion.values`.
             is_archived: whether the page is archived, which is not the trash.
             is_locked: whether the page is locked.
             public_url: the address of a published page.
@@ -356,10 +356,10 @@ class Workspace:
             parent_id: the page or block.
             type: the block's type.
             text: its rich text, for the types that have one.
-            children: blocks to add below it, each described by `local.entries.block`.
+            children: blocks to add below it, each described by `fake_notion.entries.block`.
             id: its id; a new one when left out.
             created_time, last_edited_time, created_by, last_edited_by: those of the parent when left out.
-            payload: the other fields of its payload, see `local.entries.block_content`.
+            payload: the other fields of its payload, see `fake_notion.entries.block_content`.
         """
         with self.lock:
             parent = self._entry(parent_id)
@@ -1040,35 +1040,9 @@ class Workspace:
 
     # Files and large workspaces
 
-    def save(self, path: str | Path) -> None:
-        """Write the workspace to a JSON file that `load` reads."""
-        with self.lock:
-            content = {
-                "name": self.name,
-                "seed": self.seed,
-                "id": self.id,
-                "bot_id": self.bot_id,
-                "last_id": self._last_id,
-                "ticks": self._ticks,
-                "query_limit": self.query_limit,
-                "max_page_size": self.max_page_size,
-                "markdown_limit": self.markdown_limit,
-                **{name: sorted(getattr(self, name)) for name in _ID_SETS},
-                "users": list(self._users.values()),
-                "guests": sorted(self._guests),
-                "custom_emojis": self._custom_emojis,
-                "file_uploads": list(self._file_uploads.values()),
-                "views": list(self._views.values()),
-                "content": [_written(entry) for entry in self._top],
-                "comments": [
-                    {**_written_fields(comment, ()), "parent": comment.parent.id} for comment in self._comments.values()
-                ],
-            }
-        Path(path).write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-
     @classmethod
     def load(cls, path: str | Path) -> Workspace:
-        """Return the workspace that `save` wrote to a file."""
+        """Return the workspace of a JSON file, as `sample_workspace.json`."""
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         workspace = cls(content["name"], content["seed"])
         workspace.id = content["id"]
@@ -1092,7 +1066,7 @@ class Workspace:
         return workspace
 
     def _read(self, parent: Entry | None, written: Json) -> None:
-        """Place an entry that `_written` wrote, and all that it contains."""
+        """Place an entry of the file, and all that it contains."""
         kind = _KINDS[written["object"]]
         fields = {key: value for key, value in written.items() if key not in ("object", "children")}
         if parent is not None:
@@ -1101,13 +1075,6 @@ class Workspace:
         self._place(entry)
         for child in written.get("children", ()):
             self._read(entry, child)
-
-    @classmethod
-    def generate(cls, pages: int = 1000, seed: int = 0, **shape: int) -> Workspace:
-        """Return a synthetic workspace of uneven trees; for its `shape` see `local.generated.generate`."""
-        from local.generated import generate
-
-        return generate(pages, seed, **shape)
 
 
 def _edit_place(entry: Page | DataSource) -> tuple[str, int]:
@@ -1169,26 +1136,3 @@ _KINDS: dict[str, Any] = {
 }
 _INHERITED = ("created_time", "last_edited_time", "created_by", "last_edited_by")
 _CONTAINERS = ("children", "data_sources", "rows", "parent", "edit_order")
-
-
-def _written_fields(entry: Union[Entry, Comment], leave_out: Sequence[str]) -> Json:
-    names = [name for kind in reversed(type(entry).__mro__) for name in getattr(kind, "__slots__", ())]
-    fields = {name: getattr(entry, name) for name in names if name not in leave_out}
-    return {name: value for name, value in fields.items() if value not in (None, False, 0, "", [], {}, ())}
-
-
-def _written(entry: Entry) -> Json:
-    """Return an entry and all that it contains as the file keeps it: a block without the times of its parent."""
-    fields = _written_fields(entry, _CONTAINERS)
-    if entry.parent is not None:
-        fields = {
-            name: value
-            for name, value in fields.items()
-            if name not in _INHERITED or value != getattr(entry.parent, name)
-        }
-    kind = next(name for name, each in _KINDS.items() if type(entry) is each)
-    written: Json = {"object": kind, **fields}
-    children = [_written(child) for child in _contents(entry)]
-    if children:
-        written["children"] = children
-    return written

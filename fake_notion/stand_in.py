@@ -4,12 +4,12 @@ The connector talks to https://api.notion.com and nothing else. So the stand-in 
 that host itself, with a certificate of its own: a client that gets `StandIn.environment()` as environment variables
 reaches the stand-in and cannot tell the difference.
 
-    with StandIn(Workspace.load("local/sample_workspace.json")) as api:
+    with StandIn(Workspace.load("fake_notion/sample_workspace.json")) as api:
         api.answer(times(1, on("POST", "/v1/search", rate_limited(2))))
         ... run the connector with api.environment() ...
         assert api.count("POST /v1/search") == 3
 
-As a program, `python -m local.stand_in` prints the environment to export, then each request with its status and
+As a program, `python -m fake_notion.stand_in` prints the environment to export, then each request with its status and
 duration, and how many there were of each when it is interrupted.
 """
 
@@ -40,10 +40,10 @@ from types import TracebackType
 from typing import Union
 from urllib.parse import parse_qsl
 
-from local.api import NotionApi, endpoint
-from local.certificates import write_certificates
-from local.messages import Answer, Request, Rule, error, new_request_id, rate_limited
-from local.workspace import Workspace
+from fake_notion.api import NotionApi, endpoint
+from fake_notion.certificates import write_certificates
+from fake_notion.messages import Answer, Request, Rule, error, new_request_id, rate_limited
+from fake_notion.workspace import Workspace
 
 __all__ = ["Answer", "Request", "Rule", "StandIn", "error", "on", "rate_limited", "times"]
 
@@ -484,7 +484,7 @@ def _print_request(request: Request, seconds: float) -> None:
 
 def main() -> None:
     """Serve a workspace until interrupted, and print the environment that leads a client to it, and each request."""
-    parser = argparse.ArgumentParser(prog="python -m local.stand_in", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m fake_notion.stand_in", description=main.__doc__)
     parser.add_argument("--workspace", type=Path, default=SAMPLE_WORKSPACE, help="a file that Workspace.save wrote")
     parser.add_argument("--token", default="secret_sample", help="the access token that is valid")
     parser.add_argument("--port", type=int, default=0, help="the port; any that is free when left out")

@@ -18,11 +18,11 @@ from typing import Any, TypeVar
 from urllib.parse import unquote
 from zlib import crc32
 
-from local.entries import Block, Database, DataSource, Entry, Page, block_payload, synced_from
-from local.markdown import page_markdown
-from local.messages import Answer, Refusal, Request, error, new_request_id
-from local.objects import (
-    block_object,
+from fake_notion.blocks import block_object
+from fake_notion.entries import Block, Database, DataSource, Entry, Page, block_payload, synced_from
+from fake_notion.markdown import page_markdown
+from fake_notion.messages import Answer, Refusal, Request, error, new_request_id
+from fake_notion.objects import (
     comment_object,
     data_source_object,
     database_object,
@@ -30,8 +30,8 @@ from local.objects import (
     property_definition,
     property_values,
 )
-from local.values import Json, parse_time
-from local.workspace import Workspace
+from fake_notion.values import Json, parse_time
+from fake_notion.workspace import Workspace
 
 VERSIONS = ("2025-09-03", "2026-03-11")
 BEFORE_DATA_SOURCES = "2022-06-28"

@@ -1,6 +1,6 @@
 """A soak: one sync of a large workspace under a storm of mixed faults, beside an undisturbed one.
 
-`python -m local.soak` runs the installed connector twice over a workspace of more than 20,000 blocks: once
+`python -m tools.soak` runs the installed connector twice over a workspace of more than 20,000 blocks: once
 as it is, once while a share of all answers is a fault. It compares what arrived with what the workspace
 holds, in order, and prints what it cost. All waits are real.
 """
@@ -18,8 +18,9 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Optional
 
-from local.stand_in import Answer, Request, Rule, StandIn, error, rate_limited
-from local.workspace import Workspace
+from fake_notion.generated import generate
+from fake_notion.stand_in import Answer, Request, Rule, StandIn, error, rate_limited
+from fake_notion.workspace import Workspace
 
 TOKEN = "secret_sample"
 STREAMS = ("pages", "blocks", "comments")
@@ -157,7 +158,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    workspace = Workspace.generate(options.pages, options.seed, comments=4 * options.pages)
+    workspace = generate(options.pages, options.seed, comments=4 * options.pages)
     workspace.max_page_size = 5  # more pages of listings, and so more cursors to invalidate
     blocks = sum(len(workspace.blocks_of(page)) for page in workspace.page_ids())
     met: Counter[str] = Counter()

@@ -28,9 +28,10 @@ from test_properties import (
     fewest_requests,
 )
 
-from local.entries import Page
-from local.stand_in import Answer, Request, StandIn
-from local.workspace import Workspace
+from fake_notion.entries import Page
+from fake_notion.generated import generate
+from fake_notion.stand_in import Answer, Request, StandIn
+from fake_notion.workspace import Workspace
 
 Json = dict[str, Any]
 
@@ -179,7 +180,7 @@ def nested_and_unsearchable(workspace: Workspace) -> list[str]:
 
 def uneven_workspace(pages: int, hidden_from_search: bool = False) -> Workspace:
     """Pages with trees of blocks, and comments on some; databases with rows."""
-    workspace = Workspace.generate(pages, seed=7, children=6, nesting=4, databases=2, rows=5)
+    workspace = generate(pages, seed=7, children=6, nesting=4, databases=2, rows=5)
     if hidden_from_search:  # a fifth of the rows and of the pages that are in others
         held = [page for page in workspace.page_ids() if workspace.find(page).parent]  # type: ignore[union-attr]
         workspace.unsearchable.update(held[::5])

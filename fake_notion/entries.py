@@ -1,6 +1,6 @@
 """What a workspace holds: pages, blocks, databases, data sources and comments, kept small.
 
-An entry is not yet the JSON object of the API; `local.workspace.Workspace` builds that when it is asked for.
+An entry is not yet the JSON object of the API; `fake_notion.workspace.Workspace` builds that when it is asked for.
 A plain paragraph keeps only its text, so that a workspace of a million blocks fits into memory.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Union
 
-from local.values import Json, RichText, external_file, hosted_file, rich_text
+from fake_notion.values import Json, RichText, external_file, hosted_file, rich_text
 
 _TEXT: Json = {"rich_text": [], "color": "default"}
 _HEADING: Json = {"rich_text": [], "is_toggleable": False, "color": "default"}

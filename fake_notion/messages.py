@@ -8,7 +8,7 @@ from random import getrandbits
 from typing import Any, Union
 from uuid import UUID
 
-from local.values import Json
+from fake_notion.values import Json
 
 
 @dataclass

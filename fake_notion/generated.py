@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from random import Random
 
-from local.values import Json
-from local.workspace import Workspace
+from fake_notion.values import Json
+from fake_notion.workspace import Workspace
 
 FIRST_TIME = datetime(2026, 1, 5, 9, 0, tzinfo=timezone.utc)
 LAST_TIME = datetime(2026, 11, 15, 9, 0, tzinfo=timezone.utc)

@@ -6,10 +6,10 @@ The stand-in renders what a reader of the endpoint has to cope with: nesting by 
 
 from __future__ import annotations
 
-from local.entries import Block, Database, Page, synced_from
-from local.objects import block_object
-from local.values import Json, object_url
-from local.workspace import Workspace
+from fake_notion.blocks import block_object
+from fake_notion.entries import Block, Database, Page, synced_from
+from fake_notion.values import Json, object_url
+from fake_notion.workspace import Workspace
 
 _PREFIXES = {
     "heading_1": "# ",
