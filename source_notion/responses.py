@@ -95,7 +95,7 @@ class ResultsExtractor(RecordExtractor):
     """The `results` of a list. The runtime's DpathExtractor visits every leaf of the body for them."""
 
     def extract_records(self, response: Any) -> Iterable[MutableMapping[str, Any]]:
-        yield from (each for each in body_of(response).get("results", []) if isinstance(each, dict))
+        yield from (each if isinstance(each, dict) else {} for each in body_of(response).get("results", []))
 
 
 def body_of(response: Any) -> Any:

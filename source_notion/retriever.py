@@ -67,7 +67,7 @@ class Listing:
 
     def records_of(self, response: Any, records_of: RecordsOfResponse) -> Iterator[Record]:
         """The new records of an answer; raises if the listing cannot go on after them."""
-        records = [record for record in records_of(response) if isinstance(record.get("id"), str)]
+        records = [*records_of(response)]
         body = body_of(response) if response else {}
         self.answers += 1
         self.left_in_answer = len(records)
@@ -230,8 +230,17 @@ class NotionRetriever(SimpleRetriever):
     def read_listing(
         self, listing: Listing, records_of: RecordsOfResponse, stream_slice: StreamSlice
     ) -> Iterator[Record]:
-        """The records of a listing, but for those of which Notion gives only the id."""
-        for record in super()._read_pages(lambda response: listing.records_of(response, records_of), stream_slice):
+        """The records of a listing, but for those without an id, and those of which Notion gives nothing but the id."""
+
+        def identified(response: Any) -> Iterator[Record]:
+            for record in records_of(response):
+                if isinstance(record.get("id"), str) and record["id"]:
+                    yield record
+                else:
+                    what = f"an object of type {record.get('object')}"
+                    self.skipped.warn(self.name, what, "without an id", "Notion gave no id of it.")
+
+        for record in super()._read_pages(lambda response: listing.records_of(response, identified), stream_slice):
             # Any list may hold such, see `isFullPage` in https://github.com/makenotion/notion-sdk-js
             if record.get("object") in self.DATED and not {"created_time", "last_edited_time"} & record.keys():
                 what = f"{record['object']}_id {record['id']}"
@@ -265,6 +274,8 @@ class NotionRetriever(SimpleRetriever):
                     ) from error
         if response is not None and not response.ok:  # the error handler ignores it
             self.skip_ignored(stream_slice, response)
+        if response is not None and b"\\u0000" in response.content:
+            self.skipped.say_once("Some texts hold the character U+0000, which most databases refuse. It is removed.")
         return response
 
     def skip_ignored(self, stream_slice: StreamSlice, response: Any) -> None:

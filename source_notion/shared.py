@@ -46,12 +46,20 @@ class Skipped(SharedInSync):
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
         self._reasons: dict[str, Counter[str]] = defaultdict(Counter)
+        self._said: set[str] = set()
         self._failures: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
 
     def warn(self, stream: str, what: str, reason: str, explanation: str) -> None:
         with self.lock:
             self._reasons[stream][reason] += 1
         LOGGER.warning(f"Stream {stream} left out {what}: {explanation}")
+
+    def say_once(self, message: str) -> None:
+        with self.lock:
+            is_news = message not in self._said
+            self._said.add(message)
+        if is_news:
+            LOGGER.warning(message)
 
     def fail(self, stream: str, page_id: str, reason: str) -> bool:
         """Note that a page could not be read; returns whether it is the first with this reason."""

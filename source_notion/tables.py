@@ -15,7 +15,7 @@ from airbyte_cdk.sources.types import Record, StreamSlice
 from source_notion.columns import MALFORMED, columns_of, row_of, stream_name_of, table_schema_of
 from source_notion.components import SearchRetriever
 from source_notion.lookup import ALL_DATA_SOURCES, Lookup
-from source_notion.objects import LONG_AGO, config_error, fields_of, id_in, parent_of, transient_error
+from source_notion.objects import LONG_AGO, config_error, fields_of, id_in, parent_of, reason_of, transient_error
 from source_notion.retriever import Listing, NotionRetriever, RecordsOfResponse, with_extra
 
 LOGGER = logging.getLogger("airbyte")
@@ -206,5 +206,10 @@ class TableRetriever(RowsRetriever):
             extra_fields={"page_id": page_id, "property_id": value["id"]},
         )
         items: Any = self.property_items.read_records({}, where)  # type: ignore[union-attr]
-        # None at all: skipped with a warning, and what the page shows of them is better than nothing.
-        return [item[value["type"]] for item in items] or value[value["type"]]
+        try:
+            # None at all: skipped with a warning, and what the page shows of them is better than nothing.
+            return [item[value["type"]] for item in items] or value[value["type"]]
+        except Exception as error:
+            what = f"page_id {page_id}, items of property {value['id']} beyond {self.MAX_ITEMS_IN_A_PAGE}"
+            self.skipped.warn(self.name, what, "not answered", reason_of(error))
+            return value[value["type"]]
