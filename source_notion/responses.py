@@ -91,11 +91,13 @@ def _ask_again(message: str) -> ErrorResolution:
     return ErrorResolution(ResponseAction.RETRY, FailureType.transient_error, message)
 
 
-class ResultsExtractor(RecordExtractor):
-    """The `results` of a list. The runtime's DpathExtractor visits every leaf of the body for them."""
+class ObjectsExtractor(RecordExtractor):
+    """The `results` of a list, or the single object asked for. The runtime's own visits every leaf of the body."""
 
     def extract_records(self, response: Any) -> Iterable[MutableMapping[str, Any]]:
-        yield from (each if isinstance(each, dict) else {} for each in body_of(response).get("results", []))
+        body = body_of(response)
+        for each in body.get("results", [body]):
+            yield each if isinstance(each, dict) else {}
 
 
 def body_of(response: Any) -> Any:

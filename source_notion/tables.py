@@ -17,6 +17,7 @@ from source_notion.components import SearchRetriever
 from source_notion.lookup import ALL_DATA_SOURCES, Lookup
 from source_notion.objects import LONG_AGO, config_error, fields_of, id_in, parent_of, reason_of, transient_error
 from source_notion.retriever import Listing, NotionRetriever, RecordsOfResponse, with_extra
+from source_notion.settings import refuse_impossible_start_date
 
 LOGGER = logging.getLogger("airbyte")
 
@@ -41,6 +42,7 @@ class TableFinder(Retriever):
     def read_records(
         self, records_schema: Mapping[str, Any], stream_slice: Optional[StreamSlice] = None
     ) -> Iterator[dict[str, Any]]:
+        refuse_impossible_start_date(self.config)  # the runtime finds tables before it builds any stream
         yield from self._tables()
         failure = self.lookup.workspace.unanswered.get(ALL_DATA_SOURCES)
         if failure and self.all_must_be_found:
@@ -89,6 +91,7 @@ class CheckRetriever(SearchRetriever):
     tables: Optional[Retriever] = None
 
     def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
+        refuse_impossible_start_date(self.config)
         if self.lookup:
             self.lookup.check_roots()
         choice = self.config.get("databases") or {}

@@ -1,0 +1,365 @@
+"""One broken thing costs itself and nothing else; each test is a case that has been seen or reported."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from clock import REAL_MONOTONIC, Clock
+from conftest import CONFIG, Sync, check, discover, sync
+from loaders import table_of
+
+from fake_notion.stand_in import Answer, Request, StandIn, error, on, times
+from fake_notion.workspace import Workspace
+from source_notion.responses import TimedBody
+
+pytestmark = pytest.mark.usefixtures("prepared_manifest")
+
+OVER_PAGES = ("blocks", "comments", "page_markdown", "pages")
+BROKEN = error(500, "internal_server_error", "Unexpected error.")
+RESTRICTED = error(403, "restricted_resource", "Insufficient permissions for this endpoint.")
+
+
+def march(day: int) -> str:
+    return f"2026-03-{day:02}T10:00:00.000Z"
+
+
+@pytest.fixture
+def pages(workspace: Workspace) -> list[str]:
+    """Six pages, edited days apart, each with a block and a comment."""
+    pages = [workspace.add_page(title=str(day), last_edited_time=march(day)) for day in range(1, 7)]
+    for page in pages:
+        workspace.add_block(page, text="Text")
+        workspace.add_comment(page, "Comment")
+    return pages
+
+
+def changed(change: Callable[[dict[str, Any]], None], item_id: str) -> Callable[[Request], Answer]:
+    """A rule that changes an object in every answer that has it."""
+
+    def rule(request: Request) -> Answer:
+        answer = request.normal()
+        body: Any = answer.body
+        for each in body.get("results", [body]):
+            if each.get("id") == item_id:
+                change(each)
+        return answer
+
+    return rule
+
+
+def assert_all_arrive(result: Sync, pages: list[str], but: int = 0) -> None:
+    """Each page has a block and a comment."""
+    assert sorted(result.ids("pages")) == sorted(result.ids("page_markdown")) == sorted(pages)
+    assert len(result.ids("blocks")) == len(result.ids("comments")) == len(pages) - but
+
+
+# ------------------------------------------------------------------- what is asked for beside the records
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        error(400, "validation_error", "The schema of this data source is malformed."),
+        error(504, "gateway_timeout", "Gateway timeout."),
+        Answer(drop=True),
+        Answer(200, '{"object": "list", "resul'),
+    ],
+    ids=["400", "504", "dropped", "cut off"],
+)
+def test_the_query_of_one_data_source_fails_for_good(
+    workspace: Workspace, api: StandIn, pages: list[str], naps: list[float], refusal: Answer
+) -> None:
+    source = workspace.add_data_source(workspace.add_database(pages[0], "Tasks"))
+    rows = [workspace.add_row(source)]
+    workspace.add_block(rows[0], text="Text")
+    workspace.add_comment(rows[0], "Comment")
+    api.answer(on("POST", f"/v1/data_sources/{source}/query", refusal))
+
+    result = sync(*OVER_PAGES)
+
+    assert_all_arrive(result, [*pages, *rows])
+    assert result.errors == {}
+    (warning,) = result.warnings
+    assert f"the rows of data source {source}" in warning
+    assert api.count("POST /v1/data_sources/{id}/query") <= 20 and sum(naps) < 60
+
+    table = table_of(workspace, source)
+    assert sync(table, "users").errors.keys() - {""} == {table}
+
+
+@pytest.mark.parametrize("refusal", [BROKEN, RESTRICTED, Answer(drop=True)], ids=["500", "403", "dropped"])
+def test_the_parent_page_of_listed_pages_cannot_be_asked_for(
+    workspace: Workspace, api: StandIn, pages: list[str], naps: list[float], refusal: Answer
+) -> None:
+    parent = workspace.add_page(title="Parent", last_edited_time=march(1))
+    below = [workspace.add_page(parent, "Below", last_edited_time=march(2)) for _ in range(3)]
+    for page in below:
+        workspace.add_block(page, text="Text")
+        workspace.add_comment(page, "Comment")
+    workspace.unsearchable.add(parent)
+    api.answer(on("GET", f"/v1/pages/{parent}", refusal))
+
+    result = sync(*OVER_PAGES)
+
+    assert_all_arrive(result, [*pages, *below])
+    assert result.errors == {}
+    (warning,) = result.warnings
+    assert f"about pages/{parent}" in warning and "Read content" not in result.errors
+    assert sum(request.path == f"/v1/pages/{parent}" for request in api.requests) <= 2
+    for record in result.records["pages"]:
+        assert not record["path"] or parent in record["path"] or record["id"] in pages
+
+
+def test_the_items_of_a_long_property_cannot_be_listed(workspace: Workspace, api: StandIn, naps: list[float]) -> None:
+    people = [workspace.add_user(f"Person {number}") for number in range(30)]
+    source = workspace.add_data_source(workspace.add_database(None, "Tasks"), properties={"Who": "people"})
+    rows = [workspace.add_row(source, {"Who": people}), workspace.add_row(source, {"Who": people[:2]})]
+    api.answer(on("GET", "/v1/pages/.*/properties/.*", BROKEN))
+    table = table_of(workspace, source)
+
+    result = sync(table)
+
+    assert result.errors == {}
+    assert sorted(result.ids(table)) == sorted(rows)
+    assert sorted(len(json.loads(row["Who"]) if isinstance(row["Who"], str) else row["Who"]) for row in result.records[table]) == [2, 25]
+    assert any(f"page_id {rows[0]}, items of property" in warning for warning in result.warnings)
+
+
+# --------------------------------------------------------------------------------------- what is primary
+
+
+@pytest.mark.parametrize(
+    "refusal", [BROKEN, error(400, "validation_error", "Something about this page.")], ids=["500", "400"]
+)
+def test_the_blocks_of_the_page_edited_longest_ago_fail_for_good(
+    workspace: Workspace, api: StandIn, pages: list[str], naps: list[float], refusal: Answer
+) -> None:
+    api.answer(on("GET", f"/v1/blocks/{pages[0]}/children", refusal))
+    first = sync("blocks")
+    assert len(first.ids("blocks")) == len(pages) - 1
+    assert first.errors.keys() - {""} == {"blocks"}
+
+    api.reset_rules()
+    api.requests.clear()
+    second = sync("blocks", state=first.state)
+
+    assert second.errors == {}
+    assert [block["page_id"] for block in second.records["blocks"]] == [pages[0]]
+    asked = [request.path for request in api.requests if request.path.endswith("/children")]
+    assert asked == [f"/v1/blocks/{pages[0]}/children"]
+
+
+@pytest.mark.parametrize("stream", ["data_sources", "databases"])
+def test_a_data_source_or_database_says_that_it_was_edited_in_2031(
+    workspace: Workspace, api: StandIn, stream: str
+) -> None:
+    databases = [workspace.add_database(None, title, last_edited_time=march(3)) for title in ("One", "Two")]
+    sources = [workspace.add_data_source(each, last_edited_time=march(3)) for each in databases]
+    strange, other = (sources if stream == "data_sources" else databases)[::-1]
+    api.answer(changed(lambda each: each.update(last_edited_time="2031-01-01T00:00:00.000Z"), strange))
+    first = sync(stream)
+    assert sorted(first.ids(stream)) == sorted([strange, other])
+
+    workspace.edit_data_source(sources[0])
+    second = sync(stream, state=first.state)
+
+    assert other in second.ids(stream)
+
+
+@pytest.mark.parametrize("stream", ["blocks", "comments", "page_markdown", "pages", "data_sources", "databases"])
+def test_a_saved_state_lies_in_the_future(workspace: Workspace, api: StandIn, pages: list[str], stream: str) -> None:
+    workspace.add_data_source(workspace.add_database(pages[0], "Tasks"))
+    everything = sync(stream).ids(stream)
+
+    result = sync(stream, state={stream: {"last_edited_time": "2999-01-01T00:00:00.000Z"}})
+
+    assert sorted(result.ids(stream)) == sorted(everything) != []
+    assert any("saved state" in warning and stream in warning for warning in result.warnings)
+
+
+MALFORMED_STATES: list[Any] = [
+    {"last_edited_time": ""},
+    {"last_edited_time": None},
+    {"last_edited_time": 7},
+    {"states": [{"partition": {"id": "x"}, "cursor": {}}]},
+    {"state": {"last_edited_time": ""}, "states": []},
+    {"parent_state": None},
+    {"parent_state": {"pages": {"last_edited_time": "yesterday"}}},
+    None,
+]
+
+
+@pytest.mark.parametrize("state", MALFORMED_STATES, ids=json.dumps)
+@pytest.mark.parametrize("stream", ["blocks", "pages", "data_sources"])
+def test_a_saved_state_that_says_nothing(
+    workspace: Workspace, api: StandIn, pages: list[str], stream: str, state: Any
+) -> None:
+    workspace.add_data_source(workspace.add_database(pages[0], "Tasks"))
+
+    result = sync(stream, "users", state={stream: state})
+
+    assert result.errors == {}
+    assert result.ids("users")
+    assert len(result.ids(stream)) == (1 if stream == "data_sources" else len(pages))
+
+
+# ---------------------------------------------------------------------------------- objects of another shape
+
+
+def without_type(page: dict[str, Any]) -> None:
+    page["properties"]["title"].pop("type")
+
+
+SHAPES: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "title is null": lambda page: page["properties"]["title"].update(title=None),
+    "plain_text is null": lambda page: page["properties"]["title"]["title"][0].update(plain_text=None),
+    "property is null": lambda page: page["properties"].update(title=None),
+    "property has no type": without_type,
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_page_whose_title_has_no_text(workspace: Workspace, api: StandIn, pages: list[str], shape: str) -> None:
+    api.answer(changed(lambda each: SHAPES[shape](each) if each["object"] == "page" else None, pages[2]))
+
+    result = sync(*OVER_PAGES)
+
+    assert_all_arrive(result, pages)
+    assert result.errors == {}
+
+
+@pytest.mark.parametrize("field", ["parent", "properties", "one property"])
+def test_a_data_source_with_a_field_that_is_null(workspace: Workspace, api: StandIn, field: str) -> None:
+    database = workspace.add_database(None, "Tasks")
+    sources = [
+        workspace.add_data_source(database, title, {"Name": "title", "Done": "checkbox"}) for title in ("One", "Two")
+    ]
+
+    def change(source: dict[str, Any]) -> None:
+        (source["properties"] if field == "one property" else source)["Done" if " " in field else field] = None
+
+    api.answer(changed(change, sources[0]))
+
+    found = discover()
+
+    assert {table_of(workspace, source) for source in sources} <= found.keys()
+    assert "Done" in found[table_of(workspace, sources[1])]["properties"]
+
+
+def test_a_rich_text_item_without_plain_text(workspace: Workspace, api: StandIn, pages: list[str]) -> None:
+    block = workspace.blocks_of(pages[0])[0].block["id"]
+    workspace.add_block(pages[0], text="After")
+    api.answer(changed(lambda each: each["paragraph"]["rich_text"][0].pop("plain_text"), block))
+
+    result = sync("blocks")
+
+    assert len(result.ids("blocks")) == len(pages) + 1
+    assert result.errors == {}
+
+
+def test_the_markdown_of_a_page_is_null(workspace: Workspace, api: StandIn, pages: list[str]) -> None:
+    def without_markdown(request: Request) -> Answer:
+        answer = request.normal()
+        return Answer(200, {**answer.body, "markdown": None})  # type: ignore[dict-item]
+
+    api.answer(on("GET", f"/v1/pages/{pages[0]}/markdown", without_markdown))
+
+    result = sync("page_markdown")
+
+    assert result.errors == {}
+    texts = {record["id"]: (record.get("markdown"), record.get("plain_text")) for record in result.records["page_markdown"]}
+    assert texts[pages[0]] == (None, None) and len(texts) == len(pages)
+
+
+@pytest.mark.parametrize("bot", [{}, None, 7, {"owner": None}, {"owner": {}}, {"owner": {"type": "user"}}], ids=str)
+def test_a_bot_of_any_shape(workspace: Workspace, api: StandIn, bot: Any) -> None:
+    api.answer(changed(lambda user: user.update(bot=bot), workspace.bot_id))
+
+    result = sync("users")
+
+    assert result.errors == {}
+    assert result.ids("users") == [user["id"] for user in workspace.users()]
+
+
+def test_the_character_u_0000_in_texts(workspace: Workspace, api: StandIn) -> None:
+    page = workspace.add_page(title="A\0B")
+    workspace.add_block(page, text="C\0D")
+
+    result = sync("blocks", "pages", "page_markdown")
+
+    assert result.records["blocks"][0]["plain_text"] == "CD"
+    assert result.records["page_markdown"][0]["title"] == "AB"
+    assert "\\u0000" not in result.output
+    (warning,) = result.warnings
+    assert "U+0000" in warning
+
+
+# ------------------------------------------------------------------------------------- answers and settings
+
+
+@pytest.mark.parametrize("advice", ["0", "-1", "nan", "soon", None])
+def test_429_with_a_retry_after_that_is_no_time_waits_a_second_and_longer_each_time(
+    workspace: Workspace, api: StandIn, pages: list[str], clock: Clock, advice: str | None
+) -> None:
+    headers = {} if advice is None else {"Retry-After": advice}
+    refusal = Answer(429, {"object": "error", "status": 429, "code": "rate_limited", "message": "Slow down."}, headers)
+    api.answer(times(8, on("GET", "/v1/users", refusal)))
+
+    result = sync("users", num_workers=1)
+
+    assert result.errors == {} and result.ids("users")
+    assert api.count("GET /v1/users") == 9
+    waited = clock.monotonic() - REAL_MONOTONIC()
+    assert waited >= 8 * 10 if advice in (None, "soon") else waited >= 1 + 2 + 4 + 8
+
+
+def test_404_without_a_code_is_like_any_404(workspace: Workspace, api: StandIn, pages: list[str]) -> None:
+    api.answer(on("GET", f"/v1/blocks/{pages[0]}/children", Answer(404, {"message": "Not here."})))
+
+    result = sync("blocks")
+
+    assert result.errors == {}
+    assert len(result.ids("blocks")) == len(pages) - 1
+    assert any(pages[0] in warning for warning in result.warnings)
+
+
+def test_an_answer_that_drips_ends_like_one_that_is_cut_off(clock: Clock) -> None:
+    class Dripping:
+        """A byte a second, for ever."""
+
+        is_closed = False
+
+        def read1(self, amount: int, decode_content: bool) -> bytes:
+            clock.forward(1)
+            return b" "
+
+        def close(self) -> None:
+            self.is_closed = True
+
+    raw = Dripping()
+
+    body = b"".join(TimedBody(raw).stream(1024, decode_content=True))
+
+    assert 115 <= len(body) <= 125
+    assert raw.is_closed
+
+
+@pytest.mark.parametrize("credentials", ["ntn_secret", ["ntn_secret"], 7])
+def test_credentials_that_are_no_object_are_never_shown(api: StandIn, credentials: Any) -> None:
+    status, message = check(credentials=credentials)
+
+    assert status == "FAILED"
+    assert "ntn_secret" not in str(message)
+    assert "There are no credentials in this source's settings" in str(message)
+
+
+@pytest.mark.parametrize("setting", ["start_date", "databases", "root_pages", "page_discovery", "num_workers"])
+def test_an_optional_setting_that_is_null_is_as_if_it_were_left_out(
+    workspace: Workspace, api: StandIn, pages: list[str], setting: str
+) -> None:
+    from under_test import run
+
+    output = run("check", {**CONFIG, setting: None})
+
+    assert output.connection_status_messages[0].connectionStatus.status.value == "SUCCEEDED"
