@@ -212,7 +212,7 @@ def test_killed_at_random_moments_a_sync_that_is_resumed_each_time_leaves_no_gap
 
 
 @pytest.mark.parametrize("stream", ["blocks", "comments"])
-def test_killed_after_each_fifth_of_its_work_a_walk_costs_at_most_a_third_more(stream: str) -> None:
+def test_killed_after_each_fifth_of_its_work_a_sync_costs_at_most_two_fifths_more(stream: str) -> None:
     workspace = uneven_workspace(240)
     pages = workspace.page_ids()
     undisturbed = fewest_for_listings(workspace) + fewest_for_rows(workspace)
@@ -235,7 +235,7 @@ def test_killed_after_each_fifth_of_its_work_a_walk_costs_at_most_a_third_more(s
 
     assert read.kills >= 4
     assert set(read.ids[stream]) == set(truth(workspace)[stream])
-    assert requests_so_far(api) <= 1.3 * undisturbed
+    assert requests_so_far(api) <= 1.4 * undisturbed
 
 
 def test_a_sync_whose_output_nobody_takes_any_more_ends() -> None:

@@ -41,8 +41,8 @@ class SearchRetriever(NotionRetriever):
 
     lookup: Optional[Lookup] = None
 
-    # So many items in a row that are too old, or came already, end the listing.
-    MAX_UNWANTED_IN_A_ROW: ClassVar[int] = 50
+    # So many items in a row that are too old end the listing.
+    MAX_OLDER_ITEMS_IN_A_ROW: ClassVar[int] = 50
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
@@ -57,37 +57,35 @@ class SearchRetriever(NotionRetriever):
         """The records of a listing, and then once more those at its front: what was edited meanwhile moved there."""
         since = stream_slice.cursor_slice.get("start_time", "")
         listing = Listing(self.label)
-        yield from self._newest(listing, records_of, stream_slice, lambda record: edited_at(record) >= since)
-        if listing.answers > 1 and not self.is_test_read:
-            yield from self._newest(
-                Listing(self.label),
-                records_of,
-                stream_slice,
-                lambda record: edited_at(record) >= since and listing.is_new(record),
-            )
-
-    def _newest(
-        self,
-        listing: Listing,
-        records_of: RecordsOfResponse,
-        stream_slice: StreamSlice,
-        is_wanted: Callable[[Record], bool],
-    ) -> Iterator[Record]:
-        in_a_row = 0
+        older_in_a_row = 0
         for record in self.read_listing(listing, records_of, stream_slice):
             self.workspace.note(record)
-            if is_wanted(record):
-                in_a_row = 0
+            if edited_at(record) >= since:
+                older_in_a_row = 0
                 yield record
                 continue
-            in_a_row += 1
-            if in_a_row >= self.MAX_UNWANTED_IN_A_ROW and not listing.left_in_answer:
-                return
+            older_in_a_row += 1
+            if older_in_a_row >= self.MAX_OLDER_ITEMS_IN_A_ROW and not listing.left_in_answer:
+                break
+        if listing.answers > 1 and not self.is_test_read:
+            yield from self._moved_to_the_front(listing, records_of, stream_slice)
         if listing.is_incomplete:
             LOGGER.warning(
                 f"Notion's search gave the stream {self.label} no more than its newest {listing.size} items, and says "
                 "that there are more. They are missing until they are edited."
             )
+
+    def _moved_to_the_front(
+        self, listing: Listing, records_of: RecordsOfResponse, stream_slice: StreamSlice
+    ) -> Iterator[Record]:
+        again = Listing(self.label)
+        for record in self.read_listing(again, records_of, stream_slice):
+            is_new = listing.is_new(record)
+            if is_new:
+                self.workspace.note(record)
+                yield record
+            elif not again.left_in_answer:
+                return
 
 
 class Wanted(NamedTuple):

@@ -5,8 +5,8 @@
                      cut off  └─ the next sync lists as far back again, and goes on after `reached`
                           └─────
 
-Pages are read from the one edited longest ago to the newest, so one place says all: every page up to it is delivered,
-or in `failed`.
+Pages are read from the one edited longest ago to the newest, so one place says nearly all: every page up to it is
+delivered, or in `open`, or in `failed`.
 """
 
 from collections import Counter
@@ -18,10 +18,11 @@ from source_notion.workspace import Discovered, FoundPage
 
 
 class UnderWay(TypedDict):
-    """While a sync runs: when it began, and the place (a time and an id) up to which it has come."""
+    """While a sync runs: when it began, the place (a time and an id) up to which it has come, and what it left open."""
 
     began: str
     reached: list[str]
+    open: list[str]
 
 
 class PageState(TypedDict, total=False):
@@ -66,7 +67,7 @@ class Progress:
     Attributes:
         began: when the sync began, or the one that it resumes.
         due: the pages to be read, by id.
-        under_way: those that are being read, the oldest first, and the place before each.
+        under_way: those that are being read.
         ways: how many pages were found in which way.
         is_complete: whether all that is due was given out.
         failures_in_a_row: how many pages failed since the last one that did not.
@@ -75,11 +76,11 @@ class Progress:
     MAX_DELIVERED = 1000  # more would make the state large; what it does not hold is read again
 
     def __init__(self, before: PageState, since: str, began: str, reads_all: bool) -> None:
-        under_way = before.get("under_way") or {"began": began, "reached": ["", ""]}
+        under_way = before.get("under_way") or {"began": began, "reached": ["", ""], "open": []}
         known = before.get("discovered") or {}
         self.began = under_way["began"]
         self.due: dict[str, DuePage] = {}
-        self.under_way: dict[str, tuple[str, ...]] = {}
+        self.under_way: set[str] = set()
         self.ways: Counter[str] = Counter()
         self.is_complete = False
         self.failures_in_a_row = 0
@@ -87,6 +88,7 @@ class Progress:
         self._since = since
         self._reads_all = reads_all
         self._reached = self._given_out = tuple(under_way["reached"])
+        self._open = dict.fromkeys(under_way["open"])
         self._failed = dict(before.get("failed") or {})
         self._owed = before.get("owed") or {}
         self._known = {*known.get("pages", []), *known.get("databases", [])}
@@ -107,7 +109,7 @@ class Progress:
             return
         is_news = id in self._failed or id in self._owed or bool(found.origin and found.origin not in self._known)
         is_new = edited >= self._since and edited > self._before.get("delivered", {}).get(id, "")
-        was_read = (edited, id) <= self._reached and edited < earlier(self.began)
+        was_read = (edited, id) <= self._reached and edited < earlier(self.began) and id not in self._open
         if is_news or ((is_new or self._reads_all) and not was_read):
             self.due[id] = DuePage(edited, id, is_news, found.page.get("last_edited_time"))
         self.ways[found.way] += id not in self._times
@@ -115,12 +117,14 @@ class Progress:
 
     def give_out(self, page: DuePage) -> None:
         """Note that a page is being read, after all that come before it."""
-        self.under_way[page.id] = self._given_out
+        self.under_way.add(page.id)
+        self._open[page.id] = None
         self._given_out = max(self._given_out, page[:2])
 
     def finish(self, page_id: str, failed: list[str], discovered: list[FoundPage]) -> None:
         """Note that a page was read, with those discovered in it, and which of them could not be."""
-        self.under_way.pop(page_id, None)
+        self.under_way.discard(page_id)
+        self._open.pop(page_id, None)
         self.failures_in_a_row = self.failures_in_a_row + 1 if failed else 0
         self._failed.update(dict.fromkeys(failed, self._failed.pop(page_id, self._since)))
         for found in discovered:
@@ -132,8 +136,7 @@ class Progress:
         owed = {id: self._owed.get(id, self._since) for id in unanswered}
         state: PageState = {**self._before, "failed": {**self._failed}, "owed": {**self._owed, **owed}}
         if not self.is_finished:
-            reached = next(iter(self.under_way.values()), self._given_out)
-            state["under_way"] = {"began": self.began, "reached": [*reached]}
+            state["under_way"] = {"began": self.began, "reached": [*self._given_out], "open": [*self._open]}
             return state
         state.pop("under_way", None)
         state["owed"] = owed

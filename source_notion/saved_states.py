@@ -115,7 +115,7 @@ def _of_first_version(saved: Mapping[str, Any]) -> PageState:
         state["last_edited_time"] = saved["last_edited_time"]
     if "reached" in saved:
         reached = [saved["reached"].get(key, "") for key in ("last_edited_time", "page_id")]
-        state["under_way"] = {"began": saved.get("began", ""), "reached": reached}
+        state["under_way"] = {"began": saved.get("began", ""), "reached": reached, "open": []}
     unlisted = saved.get("unlisted") or {}
     pages, databases = unlisted.get("pages") or {}, unlisted.get("databases") or []
     state["discovered"] = {"pages": [*pages], "databases": [*databases]}

@@ -141,15 +141,11 @@ def fewest_for_blocks(workspace: Workspace, page: str) -> int:
     return requests
 
 
-def fewest_for_listings(workspace: Workspace) -> int:
-    """The pages and the data sources, each listed once for all streams that need them, and looked at again."""
-    return sum(
-        parts(workspace, len(items)) + (parts(workspace, len(items)) > 1)
-        for items in (
-            set(workspace.page_ids()) - workspace.unsearchable,
-            truth(workspace)["data_sources"],
-        )
-    )
+def fewest_for_listings(workspace: Workspace, of_pages: int = 1, of_data_sources: int = 1) -> int:
+    """So many listings of the pages and of the data sources, each with a look once more at its front."""
+    listings = [set(workspace.page_ids()) - workspace.unsearchable] * of_pages
+    listings += [set(truth(workspace)["data_sources"])] * of_data_sources
+    return sum(parts(workspace, len(items)) + (parts(workspace, len(items)) > 1) for items in listings)
 
 
 def fewest_for_rows(workspace: Workspace) -> int:
@@ -190,7 +186,8 @@ def fewest_requests(workspace: Workspace) -> int:
     )
     return (
         parts(workspace, len(workspace.users()))
-        + fewest_for_listings(workspace)
+        # Pages since the start date, and of any age for comments; data sources for tables, and for two streams.
+        + fewest_for_listings(workspace, of_pages=2, of_data_sources=3)
         + fewest_beside_search(workspace)
         + len(truth(workspace)["databases"])
         + sum(fewest_for_blocks(workspace, page) for page in workspace.page_ids())
@@ -607,7 +604,8 @@ def test_faults_without_end_fail_the_stream_or_are_named_and_later_syncs_miss_no
             stream, page = of[0], wanted[of].get("page_id", of[1])
             # What only a page knows, no stream has where the walk of blocks failed.
             needed = {stream, "blocks"} if page in workspace.unsearchable else {stream}
-            assert needed & failed or of in left_out
+            unanswered = page in workspace.unsearchable and "Notion gave no answer" in str(first.warnings)
+            assert needed & failed or of in left_out or unanswered
     assert all(later.errors == {} for later in results[1:])
     known = known_after(*results)
     for of in wanted.keys() - left_out:
