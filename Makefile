@@ -7,13 +7,17 @@ INSTALL := bin/python -m pip install --quiet --quiet --disable-pip-version-check
 PIP := $(VENV)/$(INSTALL)
 SUPPORTED := (3, 10) <= sys.version_info[:2] <= (3, 12)
 
-.PHONY: run test bundle lint bench clean
+.PHONY: run test test-bundle bundle lint bench clean
 
 run: $(INSTALLED)
 	@$(VENV)/bin/python -m tools.sync
 
 test: $(INSTALLED)
 	$(VENV)/bin/python -m pytest
+
+# The tests of streams once more, on the bundle.
+test-bundle: bundle
+	SOURCE_NOTION_BUNDLE=dist $(VENV)/bin/python -m pytest unit_tests
 
 bundle: $(INSTALLED)
 	@$(VENV)/bin/python -m tools.bundle dist

@@ -213,7 +213,7 @@ def test_killed_at_random_moments_a_sync_that_is_resumed_each_time_leaves_no_gap
 
 @pytest.mark.parametrize("stream", ["blocks", "comments"])
 def test_killed_after_each_fifth_of_its_work_a_sync_costs_at_most_two_fifths_more(stream: str) -> None:
-    workspace = uneven_workspace(240)
+    workspace = uneven_workspace(240 if stream == "blocks" else 480)
     pages = workspace.page_ids()
     undisturbed = fewest_for_listings(workspace) + fewest_for_rows(workspace)
     if stream == "blocks":

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, ClassVar, NamedTuple, Optional
 
+from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.declarative.interpolation import InterpolatedString
 from airbyte_cdk.sources.declarative.retrievers.retriever import Retriever
 from airbyte_cdk.sources.streams.core import StreamData
 from airbyte_cdk.sources.types import Record, StreamSlice
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_notion.lookup import ALL_DATA_SOURCES, Lookup
 from source_notion.objects import edited_at, fields_of, reason_of, text_of_block
@@ -251,13 +253,18 @@ class PageContentRetriever(NotionRetriever):
 
     def _finish(self, stream_slice: StreamSlice, discovery: Discovery, failures: dict[str, Exception]) -> None:
         tame(self.cursor, self.seconds_between_states)
-        news = [error for id, error in failures.items() if self.skipped.fail(self.name, id, str(error))]
+        news = [(id, error) for id, error in failures.items() if self.skipped.fail(self.name, id, reason_of(error))]
         router: PageRouter = self.partition_router  # type: ignore[assignment]
         router.finish(stream_slice.partition["page_id"], [*failures], discovery)
         if news:
             # The runtime closes no partition that failed; closed, the state goes on beyond it.
             self.cursor.close_partition(SimpleNamespace(to_slice=lambda: stream_slice))  # type: ignore[union-attr, arg-type]
-            raise news[0]
+            id, error = news[0]
+            raise AirbyteTracedException(
+                message=f"Page {id}: {reason_of(error)}",
+                internal_message=getattr(error, "internal_message", None) or repr(error),
+                failure_type=getattr(error, "failure_type", FailureType.system_error),
+            ) from error
 
 
 @dataclass

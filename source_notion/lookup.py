@@ -48,6 +48,11 @@ class Lookup(NotionRetriever):
         self.workspace = Workspace.of(self.config)
 
     @property
+    def is_test_read(self) -> bool:
+        """Whether somebody waits for a sample: a lookup has no paginator of its own that would say so."""
+        return isinstance(self.data_sources, NotionRetriever) and self.data_sources.is_test_read
+
+    @property
     def uses_search_only(self) -> bool:
         """Whether pages are found through search only, as in a test read of the Connector Builder."""
         return self.is_test_read or self.config.get("page_discovery") == "search"

@@ -14,7 +14,7 @@ from airbyte_cdk.sources.declarative.partition_routers.substream_partition_route
 )
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_notion.objects import edited_at, transient_error
+from source_notion.objects import edited_at
 from source_notion.page_state import DuePage, Progress
 from source_notion.rate_limit import RateLimitGate
 from source_notion.shared import Skipped
@@ -75,12 +75,16 @@ class PageRouter(SubstreamPartitionRouter):
         for page in sorted(progress.due.values()):
             with self._changed:
                 self._changed.wait_for(lambda: len(progress.under_way) < int(room))
-                if progress.failures_in_a_row >= self.MAX_FAILURES_IN_A_ROW:
-                    raise transient_error(
-                        f"{self.MAX_FAILURES_IN_A_ROW} pages in a row could not be read, so the stream stops here. The "
-                        "next sync goes on from there."
-                    )
-                progress.give_out(page)
+                stops = progress.failures_in_a_row >= self.MAX_FAILURES_IN_A_ROW
+                if not stops:
+                    progress.give_out(page)
+            if stops:
+                LOGGER.warning(
+                    f"Stream {self._stream_name} stops here, because {self.MAX_FAILURES_IN_A_ROW} pages in a row could "
+                    "not be read. The next sync goes on from there."
+                )
+                self._skipped.summarize(self._stream_name)
+                return
             about = {
                 "last_edited_time": page.last_edited_time,
                 "is_news": page.is_news,

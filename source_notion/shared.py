@@ -73,8 +73,10 @@ class Skipped(SharedInSync):
         if reasons:
             parts = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
             LOGGER.warning(f"Stream {stream} left out {sum(reasons.values())} in all: {parts}.")
-        for reason, ids in self._failures.pop(stream, {}).items():
+        for ids in self._failures.pop(stream, {}).values():
             if len(ids) > 1:
                 shown = ", ".join(ids[: self.MAX_IDS_IN_A_MESSAGE])
                 more = " …" if len(ids) > self.MAX_IDS_IN_A_MESSAGE else ""
-                LOGGER.warning(f"Stream {stream} could not read {len(ids)} pages, {shown}{more}: {reason}")
+                LOGGER.warning(
+                    f"Stream {stream} could not read {len(ids)} pages, {shown}{more}, all for the reason given for the first."
+                )

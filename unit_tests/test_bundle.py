@@ -164,7 +164,7 @@ def test_the_bundle_runs_on_the_runtime_that_it_was_written_for() -> None:
 
     image = version_in("metadata.yaml", r"^    baseImage: (.+)$")
     assert image.split("@")[0] == f"docker.io/airbyte/source-declarative-manifest:{runtime}"
-    assert version_in("pyproject.toml", r'"airbyte-cdk>=([\d.]+),') == runtime
+    assert version_in("pyproject.toml", r'"airbyte-cdk==([\d.]+)",') == runtime
 
 
 def test_components_import_the_runtime_and_the_standard_library_only(bundle: Path) -> None:

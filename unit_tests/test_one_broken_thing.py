@@ -122,7 +122,9 @@ def test_the_items_of_a_long_property_cannot_be_listed(workspace: Workspace, api
 
     assert result.errors == {}
     assert sorted(result.ids(table)) == sorted(rows)
-    assert sorted(len(json.loads(row["Who"]) if isinstance(row["Who"], str) else row["Who"]) for row in result.records[table]) == [2, 25]
+    assert sorted(
+        len(json.loads(row["Who"]) if isinstance(row["Who"], str) else row["Who"]) for row in result.records[table]
+    ) == [2, 25]
     assert any(f"page_id {rows[0]}, items of property" in warning for warning in result.warnings)
 
 
@@ -268,7 +270,9 @@ def test_the_markdown_of_a_page_is_null(workspace: Workspace, api: StandIn, page
     result = sync("page_markdown")
 
     assert result.errors == {}
-    texts = {record["id"]: (record.get("markdown"), record.get("plain_text")) for record in result.records["page_markdown"]}
+    texts = {
+        record["id"]: (record.get("markdown"), record.get("plain_text")) for record in result.records["page_markdown"]
+    }
     assert texts[pages[0]] == (None, None) and len(texts) == len(pages)
 
 
