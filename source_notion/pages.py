@@ -83,7 +83,6 @@ class PageRouter(SubstreamPartitionRouter):
                     f"Stream {self._stream_name} stops here, because {self.MAX_FAILURES_IN_A_ROW} pages in a row could "
                     "not be read. The next sync goes on from there."
                 )
-                self._skipped.summarize(self._stream_name)
                 return
             about = {
                 "last_edited_time": page.last_edited_time,
