@@ -110,7 +110,8 @@ def test_the_table_shows_which_stream_failed_and_the_reason_is_said_once(failure
     shown = failure.first.table()
 
     assert [name for name, cells in shown.items() if cells[-1] == "failed"] == ["blocks"]
-    assert failure.first.text().count(f"blocks failed: Notion refused a request: {REFUSAL}") == 1
+    assert failure.first.text().count("blocks failed: Page ") == 1
+    assert failure.first.text().count(f"Notion refused a request: {REFUSAL}") == 1
     assert failure.first.text().count(REFUSAL) == 1
     assert failure.first.code == 1
     assert max(len(line) for line in failure.first.screen() if "/" not in line) <= 80
