@@ -90,53 +90,9 @@ def mention(kind: str, value: Json, plain_text: str, href: str | None = None, **
     }
 
 
-def mention_user(user: Json) -> Json:
-    """Return a mention of `user`, a full or a partial user object."""
-    return mention("user", user, "@" + (user.get("name") or "Anonymous"))
-
-
 def mention_page(page_id: str, title: str) -> Json:
     """Return a mention of a page."""
     return mention("page", {"id": page_id}, title, object_url(page_id))
-
-
-def mention_database(database_id: str, title: str) -> Json:
-    """Return a mention of a database."""
-    return mention("database", {"id": database_id}, title, object_url(database_id))
-
-
-def mention_date(start: str, end: str | None = None, time_zone: str | None = None) -> Json:
-    """Return a mention of a date or of a range of dates."""
-    return mention("date", date(start, end, time_zone), f"{start} → {end}" if end else start)
-
-
-def mention_link_preview(url: str) -> Json:
-    """Return a mention that previews a link."""
-    return mention("link_preview", {"url": url}, url, url)
-
-
-def mention_link(href: str, title: str, **details: Any) -> Json:
-    """Return a link mention; `details` are its optional fields, such as `description` and `icon_url`."""
-    return mention("link_mention", {"href": href, "title": title, **details}, href, href)
-
-
-def mention_template_date(value: str) -> Json:
-    """Return the date of a template button: `today` or `now`."""
-    return mention(
-        "template_mention",
-        {"type": "template_mention_date", "template_mention_date": value},
-        f"@{value.capitalize()}",
-    )
-
-
-def mention_template_user() -> Json:
-    """Return the user of a template button: whoever presses it."""
-    return mention("template_mention", {"type": "template_mention_user", "template_mention_user": "me"}, "@Me")
-
-
-def mention_custom_emoji(emoji: Json) -> Json:
-    """Return a mention of a custom emoji `{id, name, url}`."""
-    return mention("custom_emoji", emoji, f":{emoji['name']}:")
 
 
 def rich_text(value: RichText) -> list[Json]:

@@ -1135,4 +1135,3 @@ _KINDS: dict[str, Any] = {
     "data_source": DataSource,
 }
 _INHERITED = ("created_time", "last_edited_time", "created_by", "last_edited_by")
-_CONTAINERS = ("children", "data_sources", "rows", "parent", "edit_order")

@@ -11,14 +11,12 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import Any, Optional
 
 import pytest
-from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer
 from conftest import CONFIG, STREAMS, TOKEN, catalog_of
 from loaders import program, truth
 from test_properties import (
@@ -27,6 +25,7 @@ from test_properties import (
     fewest_for_rows,
     fewest_requests,
 )
+from under_test import written
 
 from fake_notion.entries import Page
 from fake_notion.generated import generate
@@ -124,15 +123,8 @@ def read_although_killed(
     while True:
         left = next_kill()
         with TemporaryDirectory() as folder:
-            arguments = [*command, "read"]
-            for name, content in {
-                "config": {**CONFIG, **config},
-                "catalog": ConfiguredAirbyteCatalogSerializer.dump(catalog_of(*streams)),
-                "state": list(read.states.values()),
-            }.items():
-                path = Path(folder, f"{name}.json")
-                path.write_text(json.dumps(content))
-                arguments += [f"--{name}", str(path)]
+            files = written(folder, {**CONFIG, **config}, catalog_of(*streams), list(read.states.values()))
+            arguments = [*command, "read", *files]
             process = subprocess.Popen(
                 arguments,
                 env={**os.environ, **api.environment()},
@@ -241,14 +233,7 @@ def test_killed_after_each_fifth_of_its_work_a_sync_costs_at_most_two_fifths_mor
 def test_a_sync_whose_output_nobody_takes_any_more_ends() -> None:
     api = StandIn(uneven_workspace(200), token=TOKEN, latency=0.02)
     with api, TemporaryDirectory() as folder:
-        arguments = [program("source-notion"), "read"]
-        for name, content in {
-            "config": CONFIG,
-            "catalog": ConfiguredAirbyteCatalogSerializer.dump(catalog_of(*STREAMS)),
-        }.items():
-            path = Path(folder, f"{name}.json")
-            path.write_text(json.dumps(content))
-            arguments += [f"--{name}", str(path)]
+        arguments = [program("source-notion"), "read", *written(folder, CONFIG, catalog_of(*STREAMS))]
         process = subprocess.Popen(
             arguments,
             env={**os.environ, **api.environment()},

@@ -15,9 +15,9 @@ from typing import Any, Optional
 
 import pytest
 import yaml
-from airbyte_cdk.models import ConfiguredAirbyteCatalog, ConfiguredAirbyteCatalogSerializer
+from airbyte_cdk.models import ConfiguredAirbyteCatalog
 from conftest import environment
-from under_test import MANIFEST, UNSAFE, Json
+from under_test import MANIFEST, UNSAFE, Json, written
 
 from fake_notion.entries import Page, block
 from fake_notion.stand_in import StandIn
@@ -238,18 +238,9 @@ class Connector:
         **environment: str,
     ) -> Run:
         """Run one command, with its files as the platform hands them over."""
-        files = {
-            "config": config,
-            "catalog": catalog and ConfiguredAirbyteCatalogSerializer.dump(catalog),
-            "state": state,
-        }
         arguments = [*self.command, command, *flags, *(self.options if config else ())]
         with TemporaryDirectory() as folder:
-            for name, content in files.items():
-                if content is not None:
-                    path = Path(folder, f"{name}.json")
-                    path.write_text(json.dumps(content))
-                    arguments += [f"--{name}", str(path)]
+            arguments += written(folder, config, catalog, state)
             done = subprocess.run(
                 arguments,
                 env={**os.environ, **self.environment, **environment},

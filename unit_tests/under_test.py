@@ -52,6 +52,27 @@ def with_components(config: Mapping[str, Any], bundle: Path) -> Json:
     }
 
 
+def written(
+    folder: str,
+    config: Optional[Mapping[str, Any]] = None,
+    catalog: Optional[ConfiguredAirbyteCatalog] = None,
+    state: Optional[list[Json]] = None,
+) -> list[str]:
+    """Write the files of a command into a folder; gives the arguments that name them."""
+    files = {
+        "config": config,
+        "catalog": catalog and ConfiguredAirbyteCatalogSerializer.dump(catalog),
+        "state": state,
+    }
+    arguments = []
+    for name, content in files.items():
+        if content is not None:
+            path = Path(folder, f"{name}.json")
+            path.write_text(json.dumps(content))
+            arguments += [f"--{name}", str(path)]
+    return arguments
+
+
 def run(
     command: str,
     config: Optional[Mapping[str, Any]] = None,
@@ -73,18 +94,9 @@ def run(
     """
     if BUNDLE and config is not None:
         config = with_components(config, BUNDLE)
-    files = {
-        "config": config,
-        "catalog": catalog and ConfiguredAirbyteCatalogSerializer.dump(catalog),
-        "state": state,
-    }
     arguments = [command, *(["--debug"] if debug else [])]
     with TemporaryDirectory() as folder:
-        for name, content in files.items():
-            if content is not None:
-                path = Path(folder, f"{name}.json")
-                path.write_text(json.dumps(content))
-                arguments += [f"--{name}", str(path)]
+        arguments += written(folder, config, catalog, state)
         if BUNDLE or manifest_only:
             messages = [AirbyteStateMessageSerializer.load(each) for each in state or []]
             source = ConcurrentDeclarativeSource(catalog, config, messages, source_config=_manifest(BUNDLE))
