@@ -204,7 +204,11 @@ def columns_of(properties: Mapping[str, Mapping[str, Any]]) -> list[Column]:
     A column has the name of its property. If a warehouse would take it for another column, or find neither letter nor
     digit in it, all columns of the property carry the property's id, and so does every column that then collides.
     """
-    whole = [each for each in map(fields_of, properties.values()) if {"id", "name", "type"} <= each.keys()]
+    whole = [
+        each
+        for each in map(fields_of, properties.values())
+        if all(isinstance(each.get(key), str) for key in ("id", "name", "type"))
+    ]
     with_id: set[str] = set()
     while True:
         columns = [column for each in whole for column in _columns(each, each["id"] in with_id)]
@@ -270,9 +274,7 @@ def row_of(page: Mapping[str, Any], columns: Sequence[Column], on_lost: Callable
     for name, column_type in ROW_FIELDS.items():
         with suppress(*MALFORMED):
             row[name] = column_type.value_of(page.get(name))
-    values = {
-        value["id"]: value for value in map(fields_of, fields_of(page.get("properties")).values()) if "id" in value
-    }
+    values = {str(value.get("id")): value for value in map(fields_of, fields_of(page.get("properties")).values())}
     lost = {}
     for column in columns:
         value, property_type = values.get(column.property["id"]), column.property["type"]

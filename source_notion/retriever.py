@@ -85,7 +85,7 @@ class Listing:
         """Whether this version of the record comes for the first time."""
         if record.get("object") == "property_item":  # its id is that of the property
             return True
-        version = hash((record["id"], record.get("last_edited_time")))
+        version = hash((record["id"], str(record.get("last_edited_time"))))
         is_new = version not in self._versions
         self._versions.add(version)
         return is_new

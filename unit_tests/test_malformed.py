@@ -122,13 +122,17 @@ def objects(prepared_manifest: None) -> dict[str, dict[str, Any]]:
 def read(garden: Garden, broken: Broken | None = None) -> tuple[Sync, Sync]:
     """A sync of everything, and one of the table of the first data source."""
     with serving(garden) as api:
+        table = table_of(garden, garden.sources[0])
         if broken:
             api.answer(broken)
-        return sync(*STREAMS), sync(table_of(garden, garden.sources[0]))
+            if (broken.id, broken.path) == (garden.sources[0], ("title",)):
+                table = table.replace("beds", "untitled")
+        return sync(*STREAMS), sync(table)
 
 
 def ids_of(result: Sync) -> dict[str, set[str]]:
-    return {stream: {record["id"] for record in records} for stream, records in result.records.items()}
+    ids = {stream: {record["id"] for record in records} for stream, records in result.records.items()}
+    return {stream.replace("untitled", "beds"): of_stream for stream, of_stream in ids.items()}
 
 
 def lost(garden: Garden, whole: list[Sync], broken: Broken) -> list[str]:
