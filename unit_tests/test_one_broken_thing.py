@@ -5,13 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from clock import REAL_MONOTONIC, Clock
+from clock import REAL_MONOTONIC, REAL_SLEEP, Clock
 from conftest import CONFIG, Sync, check, discover, sync
 from loaders import table_of
 
 from fake_notion.stand_in import Answer, Request, StandIn, error, on, times
 from fake_notion.workspace import Workspace
-from source_notion.responses import TimedBody
 
 pytestmark = pytest.mark.usefixtures("prepared_manifest")
 
@@ -395,25 +394,24 @@ def test_404_without_a_code_is_like_any_404(workspace: Workspace, api: StandIn, 
     assert any(pages[0] in warning for warning in result.warnings)
 
 
-def test_an_answer_that_drips_ends_like_one_that_is_cut_off(clock: Clock) -> None:
-    class Dripping:
-        """A byte a second, for ever."""
+def test_an_answer_that_drips_ends_like_one_that_is_cut_off(
+    workspace: Workspace, api: StandIn, pages: list[str], clock: Clock
+) -> None:
+    def a_second_a_byte() -> None:
+        REAL_SLEEP(0.001)  # time for the reader to take the byte
+        clock.forward(1)
 
-        is_closed = False
+    blocks = f"/v1/blocks/{pages[0]}/children"
+    drips = Answer(
+        body={"object": "list", "results": [], "has_more": False, "padding": "x" * 500}, drip=a_second_a_byte
+    )
+    api.answer(times(1, on("GET", blocks, drips)))
 
-        def read1(self, amount: int, decode_content: bool) -> bytes:
-            clock.forward(1)
-            return b" "
+    result = sync("blocks")
 
-        def close(self) -> None:
-            self.is_closed = True
-
-    raw = Dripping()
-
-    body = b"".join(TimedBody(raw).stream(1024, decode_content=True))
-
-    assert 115 <= len(body) <= 125
-    assert raw.is_closed
+    assert result.errors == {}
+    assert len(result.ids("blocks")) == len(pages)
+    assert [request.path for request in api.requests].count(blocks) == 2
 
 
 @pytest.mark.parametrize("credentials", ["ntn_secret", ["ntn_secret"], 7])
