@@ -72,7 +72,7 @@ def of_pages(workspace: Workspace, stream: str, pages: set[str]) -> set[str]:
     return {each.id for page in pages for each in workspace.comments_of(workspace.find(page))}  # type: ignore[arg-type]
 
 
-@cases(40)
+@cases(20)
 @given(nodes=trees, page_size=page_sizes, which=st.integers(0, 50), fault=faults)
 def test_a_broken_auxiliary_request_takes_no_record_away_is_warned_of_once_and_the_next_sync_is_cheap(
     naps: list[float], nodes: list[Node], page_size: int, which: int, fault: str
@@ -94,7 +94,7 @@ def test_a_broken_auxiliary_request_takes_no_record_away_is_warned_of_once_and_t
     for stream in OVER_PAGES:  # whatever else is broken, what search lists has to arrive
         wanted = of_pages(workspace, stream, set(workspace.page_ids()) - workspace.unsearchable)
         assert wanted <= delivered(first)[stream]
-    warnings = [each for each in first.warnings if "Notion gave no answer" in each]
+    warnings = [each for each in first.warnings if "Could not get" in each]
     assert len(warnings) == 1
     assert tried <= 20
     assert delivered(first, second) == delivered(whole)
@@ -109,14 +109,16 @@ def newest(workspace: Workspace) -> list[str]:
     return [page for page, time in times.items() if time == max(times.values())]
 
 
-@cases(25)
+@cases(15)
 @given(nodes=trees, page_size=page_sizes, which=st.integers(0, 200), fault=faults)
 def test_a_broken_primary_request_costs_its_page_alone_and_the_next_sync_reads_that_again(
     naps: list[float], nodes: list[Node], page_size: int, which: int, fault: str
 ) -> None:
     workspace = grow(nodes, page_size)
     whole, requests = undisturbed(workspace)
-    primary = [target for target in requests if not is_auxiliary(target)]
+    reads_pages = [target for target in requests if not is_auxiliary(target)]
+    # What Notion cut off of a page's markdown only adds to its row.
+    primary = [target for target in reads_pages if cost_of(target, whole)[1] <= {*whole.ids("pages")}]
     target = primary[which % len(primary)]
     streams, pages = cost_of(target, whole)
     with serving(workspace) as api:
