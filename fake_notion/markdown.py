@@ -189,7 +189,7 @@ class _Writer:
         self._line(f'<unknown url="{object_url(block_id)}" alt="{kind}"/>', level)
 
     def _line(self, text: str, level: int) -> None:
-        self.lines.extend("\t" * level + line for line in text.split("\n"))
+        self.lines.extend("\t" * level + line if line else "" for line in text.split("\n"))
 
 
 def _attributes(content: Json) -> str:

@@ -39,8 +39,8 @@ class MarkdownRetriever(PageContentRetriever):
 
     def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
         def answer_about(block_id: str, version: str) -> Optional[Record]:
-            asked = None if version == V1 else version
-            of_block = with_extra(stream_slice, block_id=block_id, markdown_version=asked)
+            versions = [] if version == V1 else [version]  # an empty list becomes no parameter
+            of_block = with_extra(stream_slice, block_id=block_id, markdown_versions=versions)
             return next(self.read_listing(Listing(self.label), records_generator_fn, of_block), None)
 
         page_id, version = stream_slice.extra_fields["page_id"], self.markdown_version
@@ -71,13 +71,13 @@ class MarkdownRetriever(PageContentRetriever):
     def skip_ignored(self, stream_slice: StreamSlice, response: Any) -> None:
         """Fall back to the version that Notion gives by default, once for the sync."""
         message = str(body_of(response).get("message"))
-        asked = stream_slice.extra_fields["markdown_version"]
+        asked = stream_slice.extra_fields["markdown_versions"]
         if not asked or "markdown_version" not in message:
             super().skip_ignored(stream_slice, response)
             return
         self.markdown_version = V1
         self.skipped.say_once(
-            f"Notion refuses to write markdown {asked} ({message}). This sync reads {V1} instead, as the column "
+            f"Notion refuses to write markdown {asked[0]} ({message}). This sync reads {V1} instead, as the column "
             "markdown_version says."
         )
 

@@ -154,6 +154,7 @@ class MarkdownReader:
             if self._cells:
                 self._breaks = False
                 self._add("\t")
+            self._end_line()
             self._cells += 1
         elif tag.kind == "br":
             self._add("\n")
@@ -201,9 +202,11 @@ class MarkdownReader:
         self._break()
 
     def _add(self, text: str) -> None:
-        if not text:
-            return
+        if text:
+            self._end_line()
+            self._parts.append(text)
+
+    def _end_line(self) -> None:
         if self._breaks and self._parts and self._parts[-1] != "\t" and not self._parts[-1].endswith("\n"):
             self._parts.append("\n")
-        self._parts.append(text)
         self._breaks = False
