@@ -41,6 +41,7 @@ TAGS = {
     "col": Tag(),  # nothing closes it
 }
 _ATTRIBUTES = r"""(?:\s+[\w:-]+\s*=\s*(?:"[^"]*"|'[^']*'))*"""
+_TARGET = r"\((?:<[^<>\n]*>|(?:\\.|[^\\()\n]|\([^()\n]*\))*)\)"
 
 # What is not plain text, in the order in which it is tried. `^` and `$` are the ends of a line.
 _TOKENS = {
@@ -58,8 +59,9 @@ _TOKENS = {
     "address": r"<(?P<url>[A-Za-z][\w+.-]+:[^\s<>]*|[^\s<>@:/]+@[^\s<>]+)>",
     "citation": r"\[\^(?P<cited>[^\]\s]+)\]",
     "tag": rf"<(?P<end>/?)(?P<name>[A-Za-z][\w-]*)(?P<attributes>{_ATTRIBUTES})\s*(?P<empty>/?)>",
+    "wordless": rf"!?\[\]{_TARGET}",
     "opening": r"!?\[",
-    "closing": r"\](?P<target>\((?:<[^<>\n]*>|(?:\\.|[^\\()\n]|\([^()\n]*\))*)\))?",
+    "closing": rf"\](?P<target>{_TARGET})?",
     "emphasis": r"\*\*|\*|~~",  # not the underscore: v1 has no such mark, and names are full of it
     "bar": r"[ \t]*\|[ \t]*",
 }

@@ -141,6 +141,7 @@ V2 = {
 
 # What neither page mentions.
 UNKNOWN = {
+    "images without a caption": ("![](https://a.b/c)\n\na\n\n![](https://a.b/d)\n\nb", "a\nb"),
     "an unknown tag": ('<wonder size="2">some <b>words</b></wonder>', "some words"),
     "unknown tags in one line": ("<one>a</one><two>b</two>", "a\nb"),
     "a tag that nothing closes": ("a List<String> of names", "a List<String> of names"),
