@@ -263,7 +263,7 @@ def test_a_rich_text_item_without_plain_text(workspace: Workspace, api: StandIn,
 def test_the_markdown_of_a_page_is_null(workspace: Workspace, api: StandIn, pages: list[str]) -> None:
     def without_markdown(request: Request) -> Answer:
         answer = request.normal()
-        return Answer(200, {**answer.body, "markdown": None})  # type: ignore[dict-item]
+        return Answer(200, {**answer.body, "markdown": None})
 
     api.answer(on("GET", f"/v1/pages/{pages[0]}/markdown", without_markdown))
 
