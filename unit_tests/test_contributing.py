@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md: its examples work as they are, in the files and lines that it promises."""
+"""CONTRIBUTING.md: its examples work as they are, in the files and lines that it promises. And architecture.md."""
 
 import re
 from typing import Any
@@ -90,3 +90,11 @@ def test_the_lookback_of_the_manifest_is_that_of_the_modules() -> None:
     cursor = yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))["definitions"]["last_edited_time"]
 
     assert cursor["lookback_window"] == f"PT{LOOKBACK.total_seconds() / 60:.0f}M"
+
+
+def test_the_architecture_names_every_module_and_no_other() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = text.partition("| module |")[2].partition("\n\n")[0]
+
+    modules = {path.name for path in (ROOT / "source_notion").glob("*.py")} - {"__init__.py"}
+    assert {*re.findall(r"`(\w+\.py)`", table)} == modules
