@@ -177,7 +177,13 @@ class DatabaseRouter(SubstreamPartitionRouter):
     def stream_slices(self) -> Iterable[StreamSlice]:
         databases: dict[str, dict[str, Any]] = {}
         for each in super().stream_slices():
-            about = databases.setdefault(each.partition["database_id"], {"properties": [], "last_edited_time": ""})
+            database_id = each.partition["database_id"]
+            if not isinstance(database_id, str):
+                self._skipped.warn(
+                    self._stream_name, "a database", "without an id", "Its data source gives no id of it."
+                )
+                continue
+            about = databases.setdefault(database_id, {"properties": [], "last_edited_time": ""})
             about["properties"] += each.extra_fields["properties"] or []
             about["last_edited_time"] = max(about["last_edited_time"], edited_at(each.extra_fields))
         for id, about in databases.items():
