@@ -146,7 +146,8 @@ def hidden(workspace: Workspace, pages: list[str]) -> dict[str, str]:
 def test_what_a_page_discovers_and_cannot_be_asked_for_comes_with_the_next_sync_and_so_do_its_edits(
     workspace: Workspace, api: StandIn, hidden: dict[str, str], naps: list[float], refused: str
 ) -> None:
-    api.answer(on(*refused.format(**hidden).split(), BROKEN))
+    method, path = refused.format(**hidden).split()
+    api.answer(on(method, path, BROKEN))
     first = sync("blocks", "page_markdown")
     missing = hidden["page" if "pages" in refused else "row"]
     assert missing not in first.ids("page_markdown") and first.errors == {}
