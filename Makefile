@@ -7,28 +7,31 @@ INSTALL := bin/python -m pip install --quiet --quiet --disable-pip-version-check
 PIP := $(VENV)/$(INSTALL)
 SUPPORTED := (3, 10) <= sys.version_info[:2] <= (3, 12)
 
-.PHONY: run test test-bundle bundle lint bench clean
+.PHONY: help run test test-bundle bundle lint bench clean
 
-run: $(INSTALLED)
+# The targets below, with what their `##` says.
+help:
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@echo "To choose a Python, 3.10 to 3.12: make run PYTHON=python3.12"
+
+run: $(INSTALLED) ## Sync a workspace into a DuckDB file: the one of NOTION_TOKEN, or a sample
 	@$(VENV)/bin/python -m tools.sync
 
-test: $(INSTALLED)
+test: $(INSTALLED) ## Run all tests; they need no Notion account
 	$(VENV)/bin/python -m pytest
 
-# The tests of streams once more, on the bundle.
-test-bundle: bundle
+test-bundle: bundle ## Run the unit tests once more, on the self-contained connector
 	SOURCE_NOTION_BUNDLE=dist $(VENV)/bin/python -m pytest unit_tests
 
-bundle: $(INSTALLED)
+bundle: $(INSTALLED) ## Write the self-contained connector to dist/
 	@$(VENV)/bin/python -m tools.bundle dist
 
-lint: $(INSTALLED)
+lint: $(INSTALLED) ## Check style and types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy source_notion fake_notion tools benchmarks
+	$(VENV)/bin/mypy
 
-# Ours and the published connector, over the same workspaces; FULL=1 takes larger ones.
-bench: $(INSTALLED) $(PEER)/.installed
+bench: $(INSTALLED) $(PEER)/.installed ## Measure beside the published connector; FULL=1 measures more
 	@$(VENV)/bin/python -m benchmarks.measure $(if $(FULL),--full)
 	@$(VENV)/bin/python -m benchmarks.report
 
@@ -61,6 +64,6 @@ $(PEER)/.installed: benchmarks/requirements-peer.txt
 		$$python -m venv $(PEER) && $(PEER)/$(INSTALL) --requirement $< && touch $@; exit; \
 	done
 
-clean:
+clean: ## Remove environments, dist/ and logs; databases stay
 	rm -rf $(VENV) $(PEER) dist .airbyte-cache
 	@echo "Databases (*.duckdb) stay. Delete them to read everything anew."

@@ -27,8 +27,8 @@ class Request:
 
     method: str
     path: str
-    query: dict[str, Union[str, list[str]]] = field(default_factory=dict)
-    body: Json | None = None
+    query: dict[str, Any] = field(default_factory=dict)
+    body: Any = None
     status: int = 0
     time: float = 0.0
     headers: dict[str, str] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Answer:
     """
 
     status: int = 200
-    body: Union[Json, list[Any], str, bytes] = field(default_factory=dict)
+    body: Any = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     drop: bool = False
     truncate: bool = False

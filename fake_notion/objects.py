@@ -142,7 +142,7 @@ def property_values(workspace: Workspace, page: Page, definition: Json) -> Any:
             return getattr(page, kind)
         if kind in ("created_by", "last_edited_by"):
             return user_object(workspace, getattr(page, kind))
-        value = page.properties.get(definition["name"], EMPTY_VALUES[kind])
+        value: Any = page.properties.get(definition["name"], EMPTY_VALUES.get(kind))  # a type may be new
         if kind == "people":
             return [each if isinstance(each, dict) else user_object(workspace, each) for each in value]
         if kind == "relation":

@@ -9,7 +9,7 @@ something that exists.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from hashlib import blake2b
 from itertools import cycle
@@ -526,7 +526,7 @@ class Workspace:
         self,
         database_id: str,
         title: RichText | None = None,
-        properties: dict[str, str | Json] | None = None,
+        properties: Mapping[str, str | Json] | None = None,
         *,
         description: RichText = "",
         icon: Json | None = None,
@@ -720,7 +720,7 @@ class Workspace:
 
     # What the stand-in asks
 
-    def find(self, object_id: str) -> Entry | None:
+    def find(self, object_id: str) -> Any:
         """Return the page, block, database or data source with this id if the connection may see it."""
         with self.lock:
             entry = self._entries.get(object_id)

@@ -163,18 +163,14 @@ def read_although_killed(
 
 def nested_and_unsearchable(workspace: Workspace) -> list[str]:
     """The pages that nobody knows but the page holding them."""
-    return [
-        page
-        for page in workspace.unsearchable
-        if isinstance(workspace.find(page).parent, Page)  # type: ignore[union-attr]
-    ]
+    return [page for page in workspace.unsearchable if isinstance(workspace.find(page).parent, Page)]
 
 
 def uneven_workspace(pages: int, hidden_from_search: bool = False) -> Workspace:
     """Pages with trees of blocks, and comments on some; databases with rows."""
     workspace = generate(pages, seed=7, children=6, nesting=4, databases=2, rows=5)
     if hidden_from_search:  # a fifth of the rows and of the pages that are in others
-        held = [page for page in workspace.page_ids() if workspace.find(page).parent]  # type: ignore[union-attr]
+        held = [page for page in workspace.page_ids() if workspace.find(page).parent]
         workspace.unsearchable.update(held[::5])
     for number, page in enumerate(workspace.page_ids()):
         for _ in range(number % 3):

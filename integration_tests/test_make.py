@@ -1,11 +1,13 @@
-"""How `make` builds the environment: with which Python, in which steps, and what it never deletes."""
+"""How `make` builds the environment: with which Python, in which steps, and what it never deletes; and its targets."""
 
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from integration_tests.runs import CLONED, ROOT, Program, run
 
@@ -171,3 +173,34 @@ def test_clean_removes_what_can_be_built_again_and_never_data(folder: Path) -> N
     assert not (folder / "dist").exists()
     assert (folder / "acme_0123abcd.duckdb").exists()
     assert "Databases (*.duckdb) stay." in done.printed
+
+
+def test_help_lists_every_target_and_builds_nothing(folder: Path) -> None:
+    (targets,) = re.findall(r"^\.PHONY: help (.*)$", (folder / "Makefile").read_text(), re.MULTILINE)
+
+    *listed, last = make(folder, "help").printed.splitlines()
+
+    assert [line.split()[0] for line in listed] == targets.split()
+    assert all(len(line.split()) > 2 for line in listed)
+    assert last.endswith("make run PYTHON=python3.12")
+    assert not (folder / ".venv").exists()
+
+
+def test_a_commit_is_checked_by_what_make_lint_runs() -> None:
+    recipe = (ROOT / "Makefile").read_text().partition("\nlint:")[2].partition("\n\n")[0]
+    (hooks,) = (each["hooks"] for each in yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"])
+
+    commands = [line.strip().replace("$(VENV)", ".venv").removesuffix(" .") for line in recipe.splitlines()[1:]]
+    assert [hook["entry"] for hook in hooks] == commands
+
+
+def test_the_workflow_has_every_python_that_the_package_takes() -> None:
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]
+    (first, below) = re.findall(
+        r'^requires-python = ">=3\.(\d+),<3\.(\d+)"$', (ROOT / "pyproject.toml").read_text(), re.M
+    )[0]
+
+    versions = [*jobs["everything"]["strategy"]["matrix"]["python"]]
+    versions += [step["with"]["python-version"] for step in jobs["connector"]["steps"] if "setup-python" in str(step)]
+    assert versions == [f"3.{minor}" for minor in range(int(first), int(below))]
+    assert {"run": ".ci/run"} in jobs["everything"]["steps"]

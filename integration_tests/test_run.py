@@ -148,7 +148,7 @@ def session(sample: Program) -> Session:
     read += tables(workspace)
     with StandIn(workspace, token=TOKEN) as api:
         api.answer(times(1, on("GET", "/v1/blocks/.*", rate_limited(3))))
-        variables = {**api.environment(), "NOTION_TOKEN": TOKEN}
+        variables: dict[str, Any] = {**api.environment(), "NOTION_TOKEN": TOKEN}
         (block,) = re.findall(r"```bash\n(.*make run\n)```", README_OF_MAKE_RUN, re.DOTALL)
         first = run(["bash", "-ec", block], folder, on_terminal=True, **variables)
         assert first.code == 0, first.printed

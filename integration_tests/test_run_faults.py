@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import duckdb
 import pytest
@@ -23,7 +24,7 @@ PERSON_WITHOUT_USERS = "Skipped: users. Personal access tokens cannot read users
 REFUSAL = "Something about this page is wrong."
 
 
-def environment(api: StandIn) -> dict[str, str]:
+def environment(api: StandIn) -> dict[str, Any]:
     return {**api.environment(), "NOTION_TOKEN": TOKEN, "PYTHONPATH": str(ROOT)}
 
 
@@ -266,7 +267,7 @@ UNREACHABLE = (
 )
 
 
-def without_network(proxy: str) -> dict[str, str]:
+def without_network(proxy: str) -> dict[str, Any]:
     return {
         **{name: proxy for name in ("HTTPS_PROXY", "https_proxy")},
         **{name: "" for name in ("NO_PROXY", "no_proxy")},

@@ -102,7 +102,6 @@ class Lookup(NotionRetriever):
             for record in retriever.read_records({}, stream_slice):
                 if record["object"] == "page":
                     PropertiesAsArray().transform(record.data)
-                record.data.pop("request_id", None)
                 yield record.data
         except Exception as error:
             self.workspace.unanswered[of] = reason_of(error)

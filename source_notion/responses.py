@@ -96,6 +96,7 @@ class ObjectsExtractor(RecordExtractor):
 
     def extract_records(self, response: Any) -> Iterable[MutableMapping[str, Any]]:
         body = body_of(response)
+        body.pop("request_id", None)  # of the answer, not of the object
         for each in body.get("results", [body]):
             yield each if isinstance(each, dict) else {}
 

@@ -117,7 +117,7 @@ def sync(
     return result
 
 
-def check(**config: Any) -> tuple[str, Optional[str]]:
+def check(**config: Any) -> tuple[str, Any]:
     """The connection check's answer: status and message."""
     (message,) = run("check", config).connection_status_messages
     return message.connectionStatus.status.value, message.connectionStatus.message

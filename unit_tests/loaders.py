@@ -114,7 +114,7 @@ def truth(workspace: Workspace) -> dict[str, list[str]]:
         "users": [user["id"] for user in workspace.users()],
         "pages": workspace.page_ids(),
         "data_sources": data_sources,
-        "databases": {workspace.find(each).parent.id for each in data_sources},  # type: ignore[union-attr]
+        "databases": {workspace.find(each).parent.id for each in data_sources},
         "blocks": [placed.block["id"] for page in workspace.page_ids() for placed in workspace.blocks_of(page)],
         "comments": workspace.comment_ids(),
     }
@@ -125,9 +125,7 @@ def tables(workspace: Workspace) -> dict[str, list[str]]:
     """The ids of the rows that each table should deliver, sorted, by the name of its stream."""
     return {
         table_of(workspace, source): sorted(
-            row.id
-            for row in workspace.find(source).rows  # type: ignore[union-attr]
-            if isinstance(row, Page) and not row.in_trash
+            row.id for row in workspace.find(source).rows if isinstance(row, Page) and not row.in_trash
         )
         for source in workspace.data_source_ids()
     }
@@ -135,7 +133,7 @@ def tables(workspace: Workspace) -> dict[str, list[str]]:
 
 def table_of(workspace: Workspace, source_id: str) -> str:
     """The name of a data source's stream, if its title is short and in plain letters."""
-    title = plain_text(workspace.find(source_id).title)  # type: ignore[union-attr]
+    title = plain_text(workspace.find(source_id).title)
     slug = re.sub("[^a-z0-9]+", "_", title.lower()).strip("_") or "untitled"
     return f"{'t_' if slug[0].isdigit() else ''}{slug}_{source_id.replace('-', '')[-12:]}"
 

@@ -106,11 +106,7 @@ class OldWorkspace(Workspace):
         }
 
     def comments_on(self, *pages_or_blocks: str) -> list[str]:
-        return [
-            comment.id
-            for each in pages_or_blocks
-            for comment in self.comments_of(self.find(each))  # type: ignore[arg-type]
-        ]
+        return [comment.id for each in pages_or_blocks for comment in self.comments_of(self.find(each))]
 
     def _given(self, day: int) -> Json:
         """An id and the times: whatever else becomes of workspaces, the states have to fit."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from copy import deepcopy
+from typing import Any
 
 import pytest
 
@@ -49,7 +50,7 @@ AT_THE_LIMITS: Results = {
         ],
     },
 }
-BEYOND: dict[str, Callable[[dict[str, list[Row]]], object]] = {
+BEYOND: dict[str, Callable[[Any], object]] = {
     "Requests, full sync, small": lambda rows: rows["full"][0].update(requests=104),
     "Requests, full sync, large": lambda rows: rows["full"][1].update(requests=1_011),
     "Requests, comments sync, small": lambda rows: rows["comments"][0].update(requests=14),
@@ -86,7 +87,7 @@ def test_a_figure_beyond_its_limit_breaks_its_bound_and_no_other(bound: str) -> 
 
 def test_a_run_that_fills_no_window_breaks_the_bound_of_its_use() -> None:
     results = deepcopy(AT_THE_LIMITS)
-    results["rows"]["limit"][0].update(used=[], refused=[])
+    results["rows"]["limit"][0].update({"used": [], "refused": []})
 
     assert names(results, kept=False) == ["Use of each full window, 180"]
 

@@ -1,10 +1,12 @@
 """The stream blocks: the whole tree of each page, in order, with its places."""
 
+from typing import Any
+
 import pytest
 from conftest import sync
 
 from fake_notion.entries import block
-from fake_notion.stand_in import StandIn, error, on, times
+from fake_notion.stand_in import Request, StandIn, error, on, times
 from fake_notion.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("prepared_manifest")
@@ -170,12 +172,12 @@ def test_a_block_that_contains_itself_is_walked_once(workspace: Workspace, api: 
     outer = workspace.add_block(page, "toggle", "Outer")
     inner = workspace.add_block(outer, "toggle", "Inner")
 
-    def answer_with_the_outer_block(request):
+    def answer_with_the_outer_block(request: Request) -> Any:
         answer = request.normal()
         answer.body["results"] = api_children_of(page)
         return answer
 
-    def api_children_of(parent):
+    def api_children_of(parent: str) -> Any:
         return [placed.block for placed in workspace.blocks_of(parent) if placed.depth == 0]
 
     api.answer(on("GET", f"/v1/blocks/{inner}/children", answer_with_the_outer_block))
@@ -197,7 +199,7 @@ def test_a_block_that_is_listed_under_two_siblings_is_walked_once(workspace: Wor
     workspace.add_block(second, text="so that it has children")
     in_both = {placed.block["id"]: placed.block for placed in workspace.blocks_of(page)}[inner]
 
-    def answer_with_the_inner_block(request):
+    def answer_with_the_inner_block(request: Request) -> Any:
         answer = request.normal()
         answer.body["results"] = [in_both]
         return answer

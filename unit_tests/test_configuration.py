@@ -251,7 +251,7 @@ def test_every_secret_of_the_specification_is_marked_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("debug", [False, True])
 def test_the_token_never_appears_in_any_output(
-    workspace: Workspace, api: StandIn, naps: list[float], debug: bool, caplog, capsys
+    workspace: Workspace, api: StandIn, naps: list[float], debug: bool, caplog: Any, capsys: Any
 ) -> None:
     page = workspace.add_page(title="Home")
     workspace.add_block(page, text="Text")

@@ -238,7 +238,7 @@ def test_a_relation_of_140_items_is_complete_and_costs_two_requests_for_that_row
 def test_more_than_25_people_and_mentions_are_complete(workspace: Workspace, api: StandIn) -> None:
     source = add_source(workspace, Name="title", Notes="rich_text", People="people")
     users = [workspace.add_user(f"User {n}") for n in range(30)]
-    text = ["See "]
+    text: list[Any] = ["See "]
     for n in range(30):
         text += [mention_page(workspace.add_page(title=str(n)), f"page {n}"), ", "]
     whole = "See " + "".join(f"page {n}, " for n in range(30))
@@ -794,7 +794,7 @@ def test_a_row_of_which_notion_gives_the_id_alone_is_left_out_with_a_warning(
 
     def partial(request: Request) -> Answer:
         answer = request.normal()
-        results = answer.body["results"]  # type: ignore[index,call-overload]
+        results = answer.body["results"]
         results[0] = {"object": "page", "id": results[0]["id"]}
         return answer
 

@@ -52,11 +52,7 @@ def blocks_of(workspace: Workspace, *pages: str) -> list[str]:
 
 
 def rows_of(workspace: Workspace) -> list[str]:
-    return [
-        page
-        for page in workspace.page_ids()
-        if isinstance(workspace.find(page).parent, DataSource)  # type: ignore[union-attr]
-    ]
+    return [page for page in workspace.page_ids() if isinstance(workspace.find(page).parent, DataSource)]
 
 
 @pytest.fixture
@@ -69,11 +65,7 @@ def gaps(workspace: Workspace, api: StandIn) -> Iterator[tuple[Workspace, StandI
     for page in workspace.page_ids():
         workspace.add_comment(page, "Seen")
     rows = rows_of(workspace)
-    nested = [
-        page
-        for page in workspace.page_ids()
-        if page not in rows and workspace.find(page).parent is not None  # type: ignore[union-attr]
-    ]
+    nested = [page for page in workspace.page_ids() if page not in rows and workspace.find(page).parent is not None]
     chance = Random(5)
     missing = len(nested) // 4
     workspace.unsearchable |= {*chance.sample(nested, missing), *chance.sample(rows, 15)}
@@ -263,7 +255,7 @@ def test_pages_alone_finds_rows_and_says_who_finds_the_rest(
         [
             row
             for row in rows_of(workspace)
-            if row in workspace.unsearchable and workspace.find(row).parent.id in workspace.unsearchable  # type: ignore[union-attr]
+            if row in workspace.unsearchable and workspace.find(row).parent.id in workspace.unsearchable
         ]
     )
     assert found(result, "pages").endswith(
@@ -435,7 +427,7 @@ def test_a_page_within_one_whose_walk_failed_comes_with_the_next_sync_in_every_s
 
 def test_a_hidden_page_edited_again_in_the_minute_of_its_sync_is_read_again(workspace: Workspace, api: StandIn) -> None:
     now = datetime.now(timezone.utc)
-    written = {"created_time": now, "last_edited_time": now}
+    written: dict[str, Any] = {"created_time": now, "last_edited_time": now}
     home = workspace.add_page(title="Home")
     hidden = workspace.add_page(home, "Hidden", **written)
     workspace.add_block(hidden, text="Text", **written)

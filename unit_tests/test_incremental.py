@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta, timezone
 from time import sleep
+from typing import Any
 
 import pytest
 from clock import Clock
@@ -255,7 +256,7 @@ def test_databases_are_read_again_when_they_or_a_data_source_of_theirs_changed(
     assert same(second.ids("databases"), [databases[0], databases[2]])
 
 
-PUBLISHED = {
+PUBLISHED: dict[str, Any] = {
     "2.x": {"last_edited_time": PUBLISHED_TIME},
     "3.x global": {
         "use_global_cursor": True,
@@ -348,7 +349,7 @@ def test_a_second_look_finds_what_moves_to_the_front_of_a_listing(workspace: Wor
     pages = [workspace.add_page(title=str(number)) for number in range(250)]
     comments = [workspace.add_comment(page, "Comment", march(1)) for page in pages]
 
-    def move_to_the_front(request):
+    def move_to_the_front(request: Request) -> Any:
         answer = request.normal()
         workspace.edit_page(pages[10])
         return answer
@@ -366,7 +367,7 @@ def test_a_second_look_finds_what_moves_to_the_front_of_a_listing(workspace: Wor
 def test_a_second_look_goes_down_as_long_as_it_finds_something(workspace: Workspace, api: StandIn) -> None:
     pages = [workspace.add_page(title=str(number)) for number in range(250)]
 
-    def move_many(request):
+    def move_many(request: Request) -> Any:
         answer = request.normal()
         for page in pages[:120]:
             workspace.edit_page(page)
@@ -432,8 +433,8 @@ def test_an_older_version_further_down_a_listing_does_not_replace_the_newer_one(
         if not (request.body or {}).get("start_cursor"):
             return None
         answer, page = request.normal(), workspace.find(newest)
-        older = page_object(workspace, page)  # type: ignore[arg-type]
-        answer.body["results"].append({**older, "last_edited_time": march(4)})  # type: ignore[index,call-overload]
+        older = page_object(workspace, page)
+        answer.body["results"].append({**older, "last_edited_time": march(4)})
         return answer
 
     api.answer(times(1, on_searches_for_pages(show_its_older_version)))

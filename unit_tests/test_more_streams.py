@@ -160,7 +160,7 @@ def test_what_is_cut_off_without_an_id_stays_truncated_with_a_warning(
     page = workspace.add_page()
     block = workspace.add_block(page, text="Last")
     cut_off = markdown("Begin")
-    cut_off.body["truncated"] = True  # type: ignore[index]
+    cut_off.body["truncated"] = True
     if where == "the page":
         api.answer(on("GET", f"/v1/pages/{page}/markdown", cut_off))
     else:

@@ -146,7 +146,8 @@ def hidden(workspace: Workspace, pages: list[str]) -> dict[str, str]:
 def test_what_a_page_discovers_and_cannot_be_asked_for_comes_with_the_next_sync_and_so_do_its_edits(
     workspace: Workspace, api: StandIn, hidden: dict[str, str], naps: list[float], refused: str
 ) -> None:
-    api.answer(on(*refused.format(**hidden).split(), BROKEN))
+    method, path = refused.format(**hidden).split()
+    api.answer(on(method, path, BROKEN))
     first = sync("blocks", "page_markdown")
     missing = hidden["page" if "pages" in refused else "row"]
     assert missing not in first.ids("page_markdown") and first.errors == {}
@@ -329,7 +330,7 @@ def test_a_rich_text_item_without_plain_text(workspace: Workspace, api: StandIn,
 def test_the_markdown_of_a_page_is_null(workspace: Workspace, api: StandIn, pages: list[str]) -> None:
     def without_markdown(request: Request) -> Answer:
         answer = request.normal()
-        return Answer(200, {**answer.body, "markdown": None})  # type: ignore[dict-item]
+        return Answer(200, {**answer.body, "markdown": None})
 
     api.answer(on("GET", f"/v1/pages/{pages[0]}/markdown", without_markdown))
 

@@ -126,7 +126,7 @@ def fewest_for_blocks(workspace: Workspace, page: str) -> int:
     """One list for the page and for each block with children; a synced copy asks for an original once."""
 
     def list_of(parent: str) -> int:
-        return parts(workspace, len(workspace.listed_children(workspace.find(parent))))  # type: ignore[arg-type]
+        return parts(workspace, len(workspace.listed_children(workspace.find(parent))))
 
     walked, requests = {page}, list_of(page)
     for block in (placed.block for placed in workspace.blocks_of(page)):
@@ -150,7 +150,7 @@ def fewest_for_listings(workspace: Workspace, of_pages: int = 1, of_data_sources
 
 def fewest_for_rows(workspace: Workspace) -> int:
     """The rows of each data source."""
-    rows = Counter(workspace.find(page).parent for page in workspace.page_ids())  # type: ignore[union-attr]
+    rows = Counter(workspace.find(page).parent for page in workspace.page_ids())
     sources: list[Any] = [workspace.find(source) for source in workspace.data_source_ids()]
     return sum(parts(workspace, rows[source]) for source in sources)
 
@@ -159,7 +159,7 @@ def fewest_beside_search(workspace: Workspace) -> int:
     """The rows, the databases within pages, pages that only their parent knows, and each block between them."""
     between = set()
     for page in workspace.page_ids():
-        holder: Any = workspace.find(page).parent  # type: ignore[union-attr]
+        holder: Any = workspace.find(page).parent
         if isinstance(holder, DataSource):
             holder = holder.parent.parent
         while isinstance(holder, Block):
@@ -167,11 +167,7 @@ def fewest_beside_search(workspace: Workspace) -> int:
             if not workspace.is_shared(holder):
                 break
             holder = holder.parent
-    within = [
-        page
-        for page in workspace.unsearchable
-        if isinstance(workspace.find(page).parent, Page)  # type: ignore[union-attr]
-    ]
+    within = [page for page in workspace.unsearchable if isinstance(workspace.find(page).parent, Page)]
     # Comments are asked for on pages of any age, so their stream asks for rows of its own.
     rows = 2 * fewest_for_rows(workspace)
     return len(between) + len(within) + len(workspace.database_ids()) + rows
@@ -180,9 +176,7 @@ def fewest_beside_search(workspace: Workspace) -> int:
 def fewest_requests(workspace: Workspace) -> int:
     """What a first sync of all streams takes when nothing goes wrong."""
     comments = Counter(
-        comment.parent.id
-        for page in workspace.page_ids()
-        for comment in workspace.comments_of(workspace.find(page))  # type: ignore[arg-type]
+        comment.parent.id for page in workspace.page_ids() for comment in workspace.comments_of(workspace.find(page))
     )
     return (
         parts(workspace, len(workspace.users()))
@@ -351,7 +345,8 @@ class People:
                 self._edit(what, which, next(self._texts), time or self._now)
 
     def _edit(self, what: str, which: int, text: str, time: datetime) -> None:
-        workspace, written = self._workspace, {"created_time": time, "last_edited_time": time}
+        workspace = self._workspace
+        written: dict[str, Any] = {"created_time": time, "last_edited_time": time}
         page = workspace.page_ids()[which % len(workspace.page_ids())]
         if what == "page":
             workspace.edit_page(page, time)
@@ -396,7 +391,8 @@ def text_of(block: Json) -> str:
 
 def place(workspace: Workspace, page: Any) -> Json:
     """Where a page is, as far up as the connection sees."""
-    holders, holder = [], page.parent
+    holders: list[Any] = []
+    holder = page.parent
     while holder is not None and workspace.is_shared(holder):
         if isinstance(holder, (Page, DataSource)):
             holders.insert(0, holder)
@@ -551,7 +547,7 @@ def named(workspace: Workspace, warnings: list[str]) -> set[tuple[str, str]]:
                     left_out.add(("blocks", placed.block["id"]))
         elif found := re.match(r"Stream comments skipped page_id (\S+):", warning):
             page = workspace.find(found[1])
-            left_out |= {("comments", each.id) for each in workspace.comments_of(page)}  # type: ignore[arg-type]
+            left_out |= {("comments", each.id) for each in workspace.comments_of(page)}
         elif found := re.match(r"Stream databases skipped database_id (\S+):", warning):
             left_out.add(("databases", found[1]))
     return left_out

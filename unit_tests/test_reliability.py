@@ -280,7 +280,7 @@ def test_503_504_on_listings_are_asked_for_with_a_smaller_page_size_back_up_afte
         else:
             workspace.add_block(home, text=str(number))
 
-    def too_large(request):
+    def too_large(request: Request) -> Any:
         if stream == "pages" and not lists_pages(request):
             return None
         size = int((request.body or request.query)["page_size"])
@@ -302,7 +302,7 @@ def test_503_504_on_listings_are_asked_for_with_a_smaller_page_size_back_up_afte
 def test_200_whose_body_is_cut_off_is_retried(workspace: Workspace, api: StandIn, naps: list[float]) -> None:
     small(workspace)
 
-    def cut_off(request):
+    def cut_off(request: Request) -> Any:
         answer = request.normal()
         answer.truncate = True
         return answer
@@ -359,7 +359,7 @@ def test_200_that_is_not_the_object_expected_is_never_taken_for_an_empty_page(
 def test_has_more_without_a_cursor_fails_the_stream_with_a_sentence(
     workspace: Workspace, pages: list[str], api: StandIn, stream: str, method: str, path: str
 ) -> None:
-    def without_cursor(request):
+    def without_cursor(request: Request) -> Any:
         if stream == "pages" and not lists_pages(request):
             return None
         answer = request.normal()
@@ -383,7 +383,7 @@ def test_a_cursor_that_repeats_fails_the_stream_with_a_sentence(
 ) -> None:
     cursors = iter(["a", "b", "a"])
 
-    def repeating(request):
+    def repeating(request: Request) -> Any:
         (request.body or {}).pop("start_cursor", None)
         answer = request.normal()
         answer.body["next_cursor"] = next(cursors)
@@ -402,7 +402,7 @@ def test_a_search_that_never_ends_fails_the_stream_with_a_sentence(
 ) -> None:
     numbers = iter(range(10_000))
 
-    def endless(request):
+    def endless(request: Request) -> Any:
         (request.body or {}).pop("start_cursor", None)
         answer = request.normal()
         answer.body |= {"has_more": True, "next_cursor": f"cursor-{next(numbers)}"}
@@ -424,7 +424,7 @@ def test_a_listing_in_small_pages_or_of_old_records_is_no_endless_one(
         workspace.add_block(home, text=str(number))
         workspace.add_comment(home, str(number), "2019-01-01T00:00:00.000Z")
 
-    def only_five(request):
+    def only_five(request: Request) -> Any:
         size = int(request.query.get("page_size", 1))
         return error(503, "service_unavailable", "Too large.") if size > 5 else None
 
@@ -458,7 +458,7 @@ def test_400_start_cursor_invalid_starts_the_listing_over_and_no_record_is_lost(
     home = workspace.add_page(title="Home")
     blocks = [workspace.add_block(home, text=str(number)) for number in range(250)]
 
-    def expired(request):
+    def expired(request: Request) -> Any:
         cursor = (request.body or request.query).get("start_cursor")
         message = f"The start_cursor provided is invalid: {cursor}"
         return error(400, "validation_error", message) if cursor else None
@@ -478,7 +478,7 @@ def test_400_start_cursor_invalid_starts_the_listing_over_and_no_record_is_lost(
 def test_a_page_edited_before_its_listing_starts_over_is_walked_once(
     workspace: Workspace, pages: list[str], api: StandIn
 ) -> None:
-    def expired(request):
+    def expired(request: Request) -> Any:
         cursor = (request.body or {}).get("start_cursor")
         if not cursor:
             return None
@@ -500,7 +500,7 @@ def test_a_page_edited_before_its_listing_starts_over_is_walked_once(
 def test_400_start_cursor_invalid_fails_the_stream_when_it_stays(
     workspace: Workspace, pages: list[str], api: StandIn
 ) -> None:
-    def expired(request):
+    def expired(request: Request) -> Any:
         cursor = (request.body or {}).get("start_cursor")
         message = f"The start_cursor provided is invalid: {cursor}"
         return error(400, "validation_error", message) if cursor else None
@@ -589,7 +589,7 @@ def test_400_start_cursor_invalid_again_and_again_is_no_failure_while_the_listin
     children = [workspace.add_block(parent, text="Text") for parent in parents]
     used: set[str] = set()
 
-    def expires_at_its_first_use(request):
+    def expires_at_its_first_use(request: Request) -> Any:
         cursor = request.query.get("start_cursor")
         if not cursor or cursor in used:
             return None
@@ -736,7 +736,7 @@ def test_a_page_that_vanishes_between_listing_and_reading_is_left_out_with_a_war
 ) -> None:
     pages = [small(workspace) for _ in range(3)]
 
-    def vanish(request):
+    def vanish(request: Request) -> Any:
         workspace.trash_page(pages[1])
         workspace.unshared.add(pages[1])
         return None
@@ -824,7 +824,7 @@ def test_a_database_of_which_notion_gives_the_id_alone_is_left_out_with_a_warnin
 def test_a_search_that_says_it_is_incomplete_is_taken_as_far_as_it_goes_with_a_warning(
     workspace: Workspace, pages: list[str], api: StandIn
 ) -> None:
-    def cut_short(request):
+    def cut_short(request: Request) -> Any:
         answer = request.normal()
         answer.body |= {"request_status": {"type": "incomplete"}}
         if (request.body or {}).get("start_cursor"):

@@ -69,7 +69,7 @@ def of_pages(workspace: Workspace, stream: str, pages: set[str]) -> set[str]:
         return pages
     if stream == "blocks":
         return {placed.block["id"] for page in pages for placed in workspace.blocks_of(page)}
-    return {each.id for page in pages for each in workspace.comments_of(workspace.find(page))}  # type: ignore[arg-type]
+    return {each.id for page in pages for each in workspace.comments_of(workspace.find(page))}
 
 
 @cases(20)
@@ -105,7 +105,7 @@ def test_a_broken_auxiliary_request_takes_no_record_away_is_warned_of_once_and_t
 
 
 def newest(workspace: Workspace) -> list[str]:
-    times = {page: workspace.find(page).last_edited_time for page in workspace.page_ids()}  # type: ignore[union-attr]
+    times = {page: workspace.find(page).last_edited_time for page in workspace.page_ids()}
     return [page for page, time in times.items() if time == max(times.values())]
 
 

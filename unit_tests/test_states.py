@@ -156,11 +156,11 @@ def test_a_first_sync_that_was_cut_off_is_completed_and_little_is_read_again(old
     assert old.asks_for_nothing_but_what_it_delivers(rest)
 
     # Of what was delivered before the cut, the next sync may bring the newest page and comments again.
-    after = old.sync_from(rest.state)
+    again = old.sync_from(rest.state)
     newest = old.workspace.pages[-1]
-    assert {*after.ids("page_markdown")} <= {newest}
-    assert {*after.ids("blocks")} <= {old.workspace.texts[newest]}
-    assert delivered(old.sync_from(after.state)) == nothing_new(old.workspace)
+    assert {*again.ids("page_markdown")} <= {newest}
+    assert {*again.ids("blocks")} <= {old.workspace.texts[newest]}
+    assert delivered(old.sync_from(again.state)) == nothing_new(old.workspace)
 
 
 def test_a_later_sync_that_was_cut_off_is_completed_and_no_other_page_is_read(old: Old) -> None:

@@ -81,8 +81,8 @@ def run(
     *,
     debug: bool = False,
     manifest_only: bool = False,
-) -> entrypoint_wrapper.EntrypointOutput:
-    """Run a command of Airbyte's protocol in this process, with the runtime's own entry point.
+) -> Any:
+    """Run a command of Airbyte's protocol in this process, with the runtime's own entry point; gives its output.
 
     Args:
         command: `spec`, `check`, `discover` or `read`.
