@@ -174,6 +174,7 @@ class PageListRetriever(SearchRetriever):
                 yield FoundPage("parent", page, page_id if page_id in workspace.pages else "")
             elif page_id not in workspace.unanswered:
                 workspace.forget(page_id)
+                workspace.gone.add(page_id)
                 if page is None and page_id in wanted.owed:
                     workspace.databases[page_id] = None
                 if page is None and (page_id in lookup.roots or page_id in wanted.owed):

@@ -118,6 +118,11 @@ class Progress:
         self.ways[found.way] += id not in self._times
         self._times[id] = edited
 
+    def forget(self, gone: Iterable[str]) -> None:
+        """Let no later sync ask for pages that failed, and are gone by now."""
+        for page_id in gone:
+            self._failed.pop(page_id, None)
+
     def give_out(self, page: DuePage) -> None:
         """Note that a page is being read, after all that come before it."""
         self.under_way.add(page.id)

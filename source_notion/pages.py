@@ -131,6 +131,7 @@ class PageRouter(SubstreamPartitionRouter):
         self._progress = Progress(before, since, self._gate.began, reads_all=not self.only_changed_pages)
         for found in chain(first, pages):
             self._progress.take(found)
+        self._progress.forget(self._workspace.gone)
         return self._progress
 
     def _listed(self) -> Iterator[FoundPage]:

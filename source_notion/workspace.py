@@ -82,6 +82,7 @@ class Workspace(SharedInSync):
         new: the pages that this sync discovered.
         pages: all discovered pages, of earlier syncs too.
         databases: all discovered databases.
+        gone: pages that were asked for and are deleted, or no longer shared.
         is_read_for_pages: whether a stream of this sync discovers pages.
         refuses_markdown_version: whether Notion gives markdown in its default version only.
     """
@@ -97,6 +98,7 @@ class Workspace(SharedInSync):
         self.new = PageFile()
         self.pages: dict[str, None] = {}
         self.databases: dict[str, None] = {}
+        self.gone: set[str] = set()
         self.is_read_for_pages = False
         self.refuses_markdown_version = False
         self._is_recalled = False

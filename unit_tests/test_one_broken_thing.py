@@ -219,6 +219,22 @@ def test_a_page_and_one_discovered_in_it_fail_for_two_reasons_and_both_are_named
     assert f"Page {hidden['page']}: " in result.errors["blocks"] and "Another reason." in result.errors["blocks"]
 
 
+def test_a_page_that_failed_and_is_gone_by_the_next_sync_is_forgotten(
+    workspace: Workspace, api: StandIn, pages: list[str], naps: list[float]
+) -> None:
+    api.answer(on("GET", f"/v1/blocks/{pages[0]}/children", BROKEN))
+    first = sync("blocks")
+    api.reset_rules()
+    workspace.trash_page(pages[0])
+
+    second = sync("blocks", state=first.state)
+    api.requests.clear()
+    third = sync("blocks", state=second.state)
+
+    assert third.errors == second.errors == {}
+    assert f"/v1/pages/{pages[0]}" not in [request.path for request in api.requests]
+
+
 @pytest.mark.parametrize("stream", ["data_sources", "databases"])
 def test_a_data_source_or_database_says_that_it_was_edited_in_2031(
     workspace: Workspace, api: StandIn, stream: str
