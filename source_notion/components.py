@@ -123,10 +123,11 @@ class PageListRetriever(SearchRetriever):
 
     def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
         state: PageState = self.cursor.state  # type: ignore[union-attr, assignment]
+        since = stream_slice.cursor_slice["start_time"]
         wanted = Wanted(
-            since=min([stream_slice.cursor_slice["start_time"], *state.get("failed", {}).values()]),
+            since=min([since, *state.get("failed", {}).values()]),
             failed=state.get("failed", {}),
-            owed=state.get("owed", {}),
+            owed={id: min(since, back_to) for id, back_to in state.get("owed", {}).items()},
             known_databases=state.get("discovered", {}).get("databases", []),
         )
         if str(wanted) not in self.workspace.lists:
