@@ -184,7 +184,7 @@ steps = st.lists(
 )
 
 
-@cases(10)
+@cases(6)
 @example([([], 3, None, 34, 0.1), ([4], None, None, None, 1), ([3, 4], None, 2, 4, 4), ([3], 1, 2, 1, 1)])
 @given(steps)
 def test_whatever_was_chosen_and_cut_off_before_asking_every_page_completes_the_comments(
