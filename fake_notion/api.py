@@ -302,8 +302,12 @@ def get_property_item(call: Call) -> Json:
 
 def get_markdown(call: Call) -> Json:
     """GET /v1/pages/{id}/markdown, of a page or block."""
+    version = call.text("markdown_version")
+    if version is not None and version not in call.workspace.markdown_versions:
+        expected = " or ".join(f'`"{each}"`' for each in sorted(call.workspace.markdown_versions))
+        raise call.fail("markdown_version", expected or "not present")
     entry = _found(call, "page", Page, Block)
-    return page_markdown(call.workspace, entry)
+    return page_markdown(call.workspace, entry, version or "v1")
 
 
 # Blocks
@@ -546,7 +550,7 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("POST", "/v1/search"): Route(search, _PAGED | {"query", "sort", "filter"}),
     ("GET", "/v1/pages/{id}"): Route(get_page, _FILTER),
     ("GET", "/v1/pages/{id}/properties/{property_id}"): Route(get_property_item, _PAGED),
-    ("GET", "/v1/pages/{id}/markdown"): Route(get_markdown, _names("include_transcript")),
+    ("GET", "/v1/pages/{id}/markdown"): Route(get_markdown, _names("include_transcript", "markdown_version")),
     ("GET", "/v1/blocks/{id}"): Route(get_block),
     ("GET", "/v1/blocks/{id}/children"): Route(list_children, _PAGED),
     ("GET", "/v1/databases/{id}"): Route(get_database),

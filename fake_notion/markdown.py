@@ -2,12 +2,17 @@
 
 The stand-in renders what a reader of the endpoint has to cope with: nesting by tabs, tags for what markdown lacks,
 `<unknown>` for what the API does not render or show, and truncation. It is plausible, not Notion's own renderer.
+
+Here is version v1, https://developers.notion.com/guides/data-apis/enhanced-markdown; `markdown_v2.py` writes the next.
 """
 
 from __future__ import annotations
 
+import re
+
 from fake_notion.blocks import block_object
 from fake_notion.entries import Block, Database, Page, synced_from
+from fake_notion.markdown_v2 import MarkdownV2, fence_of
 from fake_notion.values import Json, object_url
 from fake_notion.workspace import Workspace
 
@@ -32,17 +37,23 @@ _MAX_LEVEL = 100
 _MARKS = (("code", "`"), ("bold", "**"), ("italic", "*"), ("strikethrough", "~~"))
 
 
-def page_markdown(workspace: Workspace, entry: Page | Block) -> Json:
-    """Return the `page_markdown` object of a page, or of a block and what is below it."""
-    writer = _Writer(workspace)
-    if isinstance(entry, Page):
-        writer.write_children(entry, 0)
+def page_markdown(workspace: Workspace, entry: Page | Block, version: str) -> Json:
+    """Return the `page_markdown` object of a page, or of a block and what is below it, in a version of markdown."""
+    writer: _Writer | MarkdownV2
+    if version == "v2":
+        writer = MarkdownV2(workspace)
+        markdown = writer.children_of(entry) if isinstance(entry, Page) else writer.block(entry, 0)
     else:
-        writer.write(entry, 0)
+        writer = _Writer(workspace)
+        if isinstance(entry, Page):
+            writer.write_children(entry, 0)
+        else:
+            writer.write(entry, 0)
+        markdown = "\n".join(writer.lines)
     return {
         "object": "page_markdown",
         "id": entry.id,
-        "markdown": "\n".join(writer.lines),
+        "markdown": markdown,
         "truncated": bool(writer.unknown_ids),
         "unknown_block_ids": writer.unknown_ids,
     }
@@ -53,6 +64,11 @@ def inline(items: list[Json]) -> str:
     return "".join(_inline_item(item) for item in items)
 
 
+def escaped(text: str) -> str:
+    """Return text with the escapes that v1 has outside of code."""
+    return re.sub(r"[\\*~`$\[\]<>{}|^]", r"\\\g<0>", text).replace("\n", "<br>")
+
+
 def _inline_item(item: Json) -> str:
     text = str(item["plain_text"])
     if item["type"] == "equation":
@@ -60,24 +76,28 @@ def _inline_item(item: Json) -> str:
     elif item["type"] == "mention":
         text = _mention(item)
     else:
+        text = text if item["annotations"]["code"] else escaped(text)
         for name, mark in _MARKS:
             if item["annotations"][name]:
                 text = f"{mark}{text}{mark}"
         if item["href"]:
             text = f"[{text}]({item['href']})"
     color = item["annotations"]["color"]
+    if item["annotations"]["underline"]:
+        text = f'<span underline="true">{text}</span>'
     return text if color == "default" else f'<span color="{color}">{text}</span>'
 
 
 def _mention(item: Json) -> str:
     kind = item["mention"]["type"]
-    text = item["plain_text"]
+    text = escaped(item["plain_text"])
     if kind == "user":
         return f'<mention-user url="user://{item["mention"]["user"]["id"]}">{text.removeprefix("@")}</mention-user>'
     if kind in ("page", "database"):
         return f'<mention-{kind} url="{item["href"]}">{text}</mention-{kind}>'
     if kind == "date":
-        return f'<mention-date start="{item["mention"]["date"]["start"]}"/>'
+        end = item["mention"]["date"]["end"]
+        return f'<mention-date start="{item["mention"]["date"]["start"]}"' + (f' end="{end}"/>' if end else "/>")
     return f"[{text}]({item['href']})" if item["href"] else str(text)
 
 
@@ -108,21 +128,23 @@ class _Writer:
         if isinstance(entry, (Page, Database)):
             tag = "page" if isinstance(entry, Page) else "database"
             title = block_object(entry)[entry.type]["title"]
-            self._line(f'<{tag} url="{object_url(entry.id)}">{title}</{tag}>', level)
+            self._line(f'<{tag} url="{object_url(entry.id)}">{escaped(title)}</{tag}>', level)
             return
         content = block_object(entry)[entry.type]
         kind = entry.type
-        text = inline(content.get("rich_text", ()))
+        text = inline(content.get("rich_text", ())) + _attributes(content)
         if kind in _UNRENDERED:
             self._write_unknown(entry.id, content.get("block_type", kind), level)
-        elif kind in _PREFIXES and not content.get("is_toggleable"):
+        elif kind in _PREFIXES:
             self._line(_PREFIXES[kind] + text, level)
             self.write_children(entry, level + 1)
         elif kind == "to_do":
             self._line(f"- [{'x' if content['checked'] else ' '}] {text}", level)
             self.write_children(entry, level + 1)
-        elif kind == "toggle" or content.get("is_toggleable"):
-            self._write_within("details", f"<summary>{_PREFIXES.get(kind, '')}{text}</summary>", entry, level)
+        elif kind == "toggle":
+            self._line(f"<details>\n<summary>{text}</summary>", level)
+            self.write_children(entry, level + 1)
+            self._line("</details>", level)
         elif kind == "callout":
             icon = (content.get("icon") or {}).get("emoji", "")
             self._write_within(f'callout icon="{icon}"', text, entry, level)
@@ -153,7 +175,7 @@ class _Writer:
         for row in self.workspace.listed_children(entry):
             self.blocks += 1
             cells = block_object(row)["table_row"]["cells"]
-            self._line("<tr>" + "".join(f"<td>{inline(cell)}</td>" for cell in cells) + "</tr>", level)
+            self._line("\n".join(["<tr>", *(f"<td>{inline(cell)}</td>" for cell in cells), "</tr>"]), level)
         self._line("</table>", level)
 
     def _write_within(self, tag: str, text: str, entry: Block, level: int) -> None:
@@ -167,13 +189,22 @@ class _Writer:
         self._line(f'<unknown url="{object_url(block_id)}" alt="{kind}"/>', level)
 
     def _line(self, text: str, level: int) -> None:
-        self.lines.extend("\t" * level + line for line in text.split("\n"))
+        self.lines.extend("\t" * level + line if line else "" for line in text.split("\n"))
+
+
+def _attributes(content: Json) -> str:
+    """Return the attributes that stand after the first line of a block."""
+    attributes = ['toggle="true"'] if content.get("is_toggleable") else []
+    if content.get("color", "default") != "default":
+        attributes.append(f'color="{content["color"]}"')
+    return " {" + " ".join(attributes) + "}" if attributes else ""
 
 
 def _single(kind: str, content: Json, text: str) -> str:
     """Return the markdown of a block that is one piece of text."""
     if kind == "code":
-        return f"```{content['language']}\n{text}\n```"
+        code = "".join(item["plain_text"] for item in content["rich_text"])
+        return f"{fence_of(code)}{content['language']}\n{code}\n{fence_of(code)}"
     if kind == "equation":
         return f"$$\n{content['expression']}\n$$"
     if kind == "divider":

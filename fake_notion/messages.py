@@ -52,6 +52,7 @@ class Answer:
         drop: close the connection at once, without an answer.
         truncate: announce the whole body, send half of it and close the connection.
         delay: seconds to wait before answering.
+        drip: send the body a byte at a time, and call this before each.
     """
 
     status: int = 200
@@ -60,6 +61,7 @@ class Answer:
     drop: bool = False
     truncate: bool = False
     delay: float = 0.0
+    drip: Callable[[], None] | None = None
 
 
 Rule = Callable[[Request], Union[Answer, None]]

@@ -334,7 +334,7 @@ class StandIn:
         if answer.drop:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         else:
-            connection.sendall(_response(answer, stays))
+            _send(connection, _response(answer, stays), answer.drip)
         self._when_answered(request, monotonic() - arrived)
         return stays and not answer.drop
 
@@ -446,6 +446,14 @@ def _json_object(body: bytes) -> dict[str, object] | None:
 def _copy(answer: Answer) -> Answer:
     """Return an answer of the API that a rule may change without changing the workspace."""
     return Answer(answer.status, json.loads(_encode(answer.body)), dict(answer.headers))
+
+
+def _send(connection: socket.socket, response: bytes, drip: Callable[[], None] | None) -> None:
+    body_at = response.index(b"\r\n\r\n") + 4 if drip else len(response)
+    connection.sendall(response[:body_at])
+    for at in range(body_at, len(response)):
+        drip()  # type: ignore[misc]
+        connection.sendall(response[at : at + 1])
 
 
 def _response(answer: Answer, stays: bool) -> bytes:

@@ -77,6 +77,7 @@ class Workspace:
         query_limit: how many results a data source query yields before it says `incomplete`.
         max_page_size: no list holds more results at once; Notion's is 100, a smaller one forces pagination.
         markdown_limit: how many blocks a page's markdown renders before it says `truncated`.
+        markdown_versions: the versions of markdown that a request may ask for; if there are none, it may not ask.
         bot_id: the id of the connection's own user, which /v1/users/me answers.
         lock: hold it to change several things as one; every method takes it by itself.
     """
@@ -99,6 +100,7 @@ class Workspace:
         self.query_limit = 10_000
         self.max_page_size = 100
         self.markdown_limit = 20_000
+        self.markdown_versions = {"v1", "v2"}
         self.lock = RLock()
         self._last_id = 0
         self._ticks = 0

@@ -57,6 +57,28 @@ def test_without_a_command_it_says_which_there_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "variables",
+    [
+        {"PYTHONIOENCODING": "cp1252"},
+        {"PYTHONIOENCODING": "ascii"},
+        {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    ],
+    ids=lambda variables: next(iter(variables.values())),
+)
+def test_utf_8_everywhere_whatever_the_machine_says(variables: dict[str, str]) -> None:
+    workspace = Workspace()
+    titles = ["漢字", "Größe", "🌱"]
+    for title in titles:
+        workspace.add_page(title=title)
+    with StandIn(workspace, token=TOKEN) as api:
+        connector = Connector([program("source-notion")], {**api.environment(), **variables})
+        result = connector.run("read", config=CONFIG, catalog=catalog_of("page_markdown"))
+
+    assert result.code == 0
+    assert sorted(record["title"] for record in result.records("page_markdown")) == sorted(titles)
+
+
+@pytest.mark.parametrize(
     ("stream", "path", "status", "reason"),
     [
         ("comments", "/v1/comments", 403, "switch on the capability 'Read comments'"),

@@ -37,7 +37,7 @@ def failure(stream: str, message: str) -> dict:
 
 
 def warning(stream: str) -> dict:
-    message = f"Stream {stream} left out page_id 5ba6a0cb-8c31-853a-b108-3ad9e0c784a3: gone."
+    message = f"Stream {stream} skipped page_id 5ba6a0cb-8c31-853a-b108-3ad9e0c784a3: gone."
     return {"log": {"level": "WARN", "message": message}}
 
 

@@ -158,37 +158,43 @@ class PageListRetriever(SearchRetriever):
 
     def _beside_search(self, wanted: Wanted, listed: set[str]) -> Iterator[FoundPage]:
         """The rows of all data sources, and what listings do not show: the scope, what was discovered, failed or owed."""
-        lookup, workspace, owed = self.lookup, self.workspace, wanted.owed
+        lookup, workspace, queried = self.lookup, self.workspace, set()
         assert lookup is not None
-        queried = set()
         for data_source_id in [each["id"] for each in lookup.all_data_sources()]:
             queried.add(data_source_id)
             workspace.take(data_source_id)
             if lookup.is_in_scope(data_source_id):
-                origin = next((id for id in (data_source_id, ALL_DATA_SOURCES) if id in owed), "")
-                rows = lookup.rows_of(data_source_id, owed.get(origin, wanted.since))
-                yield from (FoundPage("database", row, origin) for row in rows)
-        databases = dict(workspace.databases)
-        named = {**wanted.failed, **owed, **lookup.roots, **workspace.pages}
+                yield from self._rows(data_source_id, "", wanted)
+        named = {**wanted.failed, **wanted.owed, **lookup.roots, **workspace.pages}
+        databases = [*workspace.databases]
         for page_id in named.keys() - listed - queried - {ALL_DATA_SOURCES}:
             page = lookup.get("page_id", page_id)
             if page and not page.get("in_trash"):
+                if page_id in wanted.owed:
+                    workspace.pages[page_id] = None
                 yield FoundPage("parent", page, page_id if page_id in workspace.pages else "")
             elif page_id not in workspace.unanswered:
                 workspace.forget(page_id)
-                if page is None and (page_id in lookup.roots or page_id in owed):
-                    databases[page_id] = None
-        start = self._start_date.eval(self.config)
+                if page is None and page_id in wanted.owed:
+                    workspace.databases[page_id] = None
+                if page is None and (page_id in lookup.roots or page_id in wanted.owed):
+                    databases.append(page_id)
         for database_id in databases:
             left_out = [each for each in lookup.data_sources_of(database_id) if each not in queried]
             if not left_out and database_id not in workspace.unanswered:
                 workspace.forget(database_id)
-            is_new = database_id in workspace.databases and database_id not in wanted.known_databases
             for data_source_id in left_out:
                 workspace.take(data_source_id)
-                rows = lookup.rows_of(data_source_id, start if is_new else owed.get(data_source_id, wanted.since))
-                origin = database_id if database_id in workspace.databases else ""
-                yield from (FoundPage("database", row, origin) for row in rows)
+                yield from self._rows(data_source_id, database_id if database_id in workspace.databases else "", wanted)
+
+    def _rows(self, data_source_id: str, discovered: str, wanted: Wanted) -> Iterator[FoundPage]:
+        """The rows since the last sync; from further back if they could not be asked for then, or the database is new."""
+        origin = next((id for id in (data_source_id, ALL_DATA_SOURCES) if id in wanted.owed), discovered)
+        since = wanted.owed.get(origin, wanted.since)
+        if discovered and discovered not in wanted.known_databases:
+            since = self._start_date.eval(self.config)
+        for row in self.lookup.rows_of(data_source_id, since):  # type: ignore[union-attr]
+            yield FoundPage("database", row, origin)
 
 
 @dataclass
@@ -260,9 +266,9 @@ class PageContentRetriever(NotionRetriever):
         if news:
             # The runtime closes no partition that failed; closed, the state goes on beyond it.
             self.cursor.close_partition(SimpleNamespace(to_slice=lambda: stream_slice))  # type: ignore[union-attr, arg-type]
-            id, error = news[0]
+            error = news[0][1]
             raise AirbyteTracedException(
-                message=f"Page {id}: {reason_of(error)}",
+                message=" ".join(f"Page {id}: {reason_of(each)}" for id, each in news),
                 internal_message=getattr(error, "internal_message", None) or repr(error),
                 failure_type=getattr(error, "failure_type", FailureType.system_error),
             ) from error

@@ -107,8 +107,8 @@ class Lookup(NotionRetriever):
         except Exception as error:
             self.workspace.unanswered[of] = reason_of(error)
             LOGGER.warning(
-                f"Notion gave no answer about {what}: {reason_of(error)} What this would add is missing. The next sync "
-                "asks again."
+                f"Could not get {what}: {reason_of(error)} What it would have added is missing. The next sync tries "
+                "again."
             )
 
     def skip_ignored(self, stream_slice: StreamSlice, response: Any) -> None:
@@ -154,6 +154,6 @@ class Lookup(NotionRetriever):
                 if page_id in self.workspace.unanswered:
                     raise transient_error(self.workspace.unanswered[page_id])
                 raise config_error(
-                    f"The page {link} is not among those that this connection sees. Open it in Notion, choose ••• > "
-                    "Connections, add this connection, and test again; or take it off the list."
+                    f"The page {link} is not shared with this connection. Open it in Notion, choose ••• > "
+                    "Connections, add this connection, and test again; or remove it from the list."
                 )

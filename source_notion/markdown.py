@@ -1,16 +1,26 @@
-"""Pages as markdown: whole, and as what they say without what shows it."""
+"""Pages as markdown and as plain text, whole."""
 
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from airbyte_cdk.sources.types import Record, StreamSlice
 
 from source_notion.components import PageContentRetriever
 from source_notion.objects import reason_of
+from source_notion.plain_text import V1, MarkdownReader
+from source_notion.responses import body_of
 from source_notion.retriever import Listing, RecordsOfResponse, with_extra
+
+
+class Completed(NamedTuple):
+    """A page's markdown, the ids of the blocks that are missing, and whether more is, of which Notion gives no id."""
+
+    text: Optional[str]
+    missing: list[str]
+    is_cut_off: bool
 
 
 @dataclass
@@ -19,36 +29,62 @@ class MarkdownRetriever(PageContentRetriever):
 
     Notion stops after some 20,000 blocks and lists those it left out, with a tag in their place:
     https://developers.notion.com/reference/retrieve-page-markdown
+
+    Attributes:
+        markdown_version: the version of markdown to ask for. If Notion refuses it, the rest of the sync asks for none:
+            https://developers.notion.com/guides/data-apis/migrate-to-notion-flavored-markdown
     """
 
+    markdown_version: str = V1
+
     def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
-        def answer_about(block_id: str) -> Optional[Record]:
-            of_block = with_extra(stream_slice, block_id=block_id)
+        def answer_about(block_id: str, version: str) -> Optional[Record]:
+            versions = [] if version == V1 else [version]  # an empty list becomes no parameter
+            of_block = with_extra(stream_slice, block_id=block_id, markdown_versions=versions)
             return next(self.read_listing(Listing(self.label), records_generator_fn, of_block), None)
 
         page_id = stream_slice.extra_fields["page_id"]
-        page = answer_about(page_id)
+        version = V1 if self.workspace.refuses_markdown_version else self.markdown_version
+        page = answer_about(page_id, version)
+        if page is None and version != V1 and self.workspace.refuses_markdown_version:
+            version = V1
+            page = answer_about(page_id, version)
         if page is None:
             return
-        markdown, missing = self._completed(page, answer_about)
+        completed = self._completed(page, version, answer_about)
+        if completed.is_cut_off:
+            reason = "Notion cut off its markdown and does not say what is missing. The stream blocks has all of it."
+            self.skipped.warn(self.name, f"the rest of page_id {page_id}", "cut off", reason)
         path, place = self.lookup.path_of(page_id), self.workspace.places.get(page_id)  # type: ignore[union-attr]
         data = {
             "id": page_id,
             "last_edited_time": stream_slice.extra_fields["last_edited_time"],
             "title": place and place.title,
             "path_titles": None if path is None else [title for _, title in path],
-            "markdown": markdown,
-            "plain_text": markdown and without_marks(markdown),
-            "truncated": bool(missing or (page.get("truncated") and not page.get("unknown_block_ids"))),
-            "unknown_block_ids": missing,
+            "markdown": completed.text,
+            "markdown_version": version,
+            "plain_text": completed.text and MarkdownReader(completed.text, version).words(),
+            "truncated": bool(completed.missing) or completed.is_cut_off,
+            "unknown_block_ids": completed.missing,
         }
         yield Record(data, page.stream_name, page.associated_slice)
 
-    def _completed(
-        self, page: Record, answer_about: Callable[[str], Optional[Record]]
-    ) -> tuple[Optional[str], list[str]]:
-        """The markdown with the blocks that Notion cut off, and the ids of those that it does not give."""
-        markdown = _text_of(page)
+    def skip_ignored(self, stream_slice: StreamSlice, response: Any) -> None:
+        """Fall back to the version that Notion gives by default, once for the sync."""
+        message = str(body_of(response).get("message"))
+        asked = stream_slice.extra_fields["markdown_versions"]
+        if not asked or "markdown_version" not in message:
+            super().skip_ignored(stream_slice, response)
+            return
+        self.workspace.refuses_markdown_version = True
+        self.skipped.say_once(
+            f"Notion refuses to write markdown {asked[0]} ({message}). This sync reads {V1} instead, as the column "
+            "markdown_version says."
+        )
+
+    def _completed(self, page: Record, version: str, answer_about: Callable[[str, str], Optional[Record]]) -> Completed:
+        """The markdown with the blocks that Notion cut off, in their places."""
+        markdown, is_cut_off = _text_of(page), _ends_early(page)
         missing: list[str] = []
         unknown, asked = deque(_left_out_of(page)), {page.get("id")}
         while unknown:
@@ -57,7 +93,7 @@ class MarkdownRetriever(PageContentRetriever):
                 continue
             asked.add(block_id)
             try:
-                block = answer_about(block_id)
+                block = answer_about(block_id, version)
             except Exception as error:
                 block = None
                 self.skipped.warn(self.name, f"block_id {block_id}", "not answered", reason_of(error))
@@ -65,9 +101,10 @@ class MarkdownRetriever(PageContentRetriever):
             if block is None or text is None or block_id in _left_out_of(block):
                 missing.append(block_id)
                 continue
-            markdown = with_block(markdown or "", block_id, text)
+            markdown = with_block(markdown or "", version, block_id, text)
+            is_cut_off |= _ends_early(block)
             unknown.extend(_left_out_of(block))
-        return markdown, missing
+        return Completed(markdown, missing, is_cut_off)
 
 
 def _text_of(answer: Mapping[str, Any]) -> Optional[str]:
@@ -80,19 +117,14 @@ def _left_out_of(answer: Mapping[str, Any]) -> list[str]:
     return [id for id in ids if isinstance(id, str)] if isinstance(ids, list) else []
 
 
-def with_block(markdown: str, block_id: str, of_block: str) -> str:
+def _ends_early(answer: Mapping[str, Any]) -> bool:
+    """Whether something is missing that cannot be asked for."""
+    return bool(answer.get("truncated")) and not _left_out_of(answer)
+
+
+def with_block(markdown: str, version: str, block_id: str, of_block: str) -> str:
     """The markdown with a block in place of the tag that stands for it, or at the end if there is none."""
-    tag = re.compile(rf"^(\t*)<unknown [^>]*{block_id.replace('-', '-?')}[^>]*>$", re.MULTILINE)
+    tag = re.compile(rf"(^[ \t]*)?<unknown [^>]*{block_id.replace('-', '-?')}[^>]*>(?:</unknown>)?", re.MULTILINE)
     if not tag.search(markdown):
-        return f"{markdown}\n{of_block}"
-    return tag.sub(lambda found: "\n".join(found[1] + line for line in of_block.split("\n")), markdown, count=1)
-
-
-def without_marks(markdown: str) -> str:
-    """The words of Notion's markdown: without tags, marks of lines, emphasis, and the targets of links."""
-    text = re.sub(r"<[^>\n]+>", "", markdown)
-    text = re.sub(r"!?\[([^\]\n]*)\]\([^)\n]*\)", r"\1", text)
-    text = re.sub(r"^[ \t]*(#{1,6} |> |- \[[ x]\] |[-*] |[0-9]+\. |```.*$|---$)", "", text, flags=re.MULTILINE)
-    text = re.sub(r"\*\*|~~|`|(?<![\w\\])\*(?=\S)|(?<=[^\s\\])\*(?!\w)", "", text)
-    text = re.sub(r"\\([^\w\s])", r"\1", text)
-    return re.sub(r"\n{2,}", "\n", "\n".join(line.strip() for line in text.split("\n"))).strip()
+        return markdown + ("\n" if version == V1 else "\n\n") + of_block
+    return tag.sub(lambda found: re.sub("^(?=.)", found[1] or "", of_block, flags=re.MULTILINE), markdown, count=1)

@@ -117,8 +117,11 @@ class Progress:
         id, edited = found.page["id"], min(edited_at(found.page), self.began)
         if edited <= self._times.get(id, ""):
             return
-        is_news = id in self._failed or id in self._owed or bool(found.origin and found.origin not in self._known)
-        is_new = edited >= self._since and (self._reads_all or edited > self._before.get("delivered", {}).get(id, ""))
+        is_later = edited > self._before.get("delivered", {}).get(id, "")
+        is_owed = id in self._owed or (found.origin in self._owed and is_later)
+        is_unknown = bool(found.origin) and found.origin not in self._known and found.origin not in self._owed
+        is_news = id in self._failed or is_owed or is_unknown
+        is_new = edited >= self._since and (self._reads_all or is_later)
         was_read = (edited, id) <= self._reached and edited < earlier(self.began) and id not in self._open
         if is_news or (is_new and not was_read):
             is_news |= edited < self._before.get("asked_since", "")
@@ -160,11 +163,11 @@ class Progress:
             state.pop("last_edited_time", None)
         elif self._times:
             state["last_edited_time"] = max(self._times.values())
-            state["delivered"] = self._delivered(state["last_edited_time"])
+            state["delivered"] = self._delivered(min([state["last_edited_time"], *owed.values()]))
         return state
 
-    def _delivered(self, newest: str) -> dict[str, str]:
+    def _delivered(self, back_to: str) -> dict[str, str]:
         """What the next listing shows again, unless another edit could carry the same rounded time."""
-        settled, shown_again = earlier(self.began), earlier(newest)
+        settled, shown_again = earlier(self.began), earlier(back_to)
         times = sorted((edited, id) for id, edited in self._times.items() if shown_again <= edited < settled)
         return {id: edited for edited, id in times[-self.MAX_DELIVERED :] if id not in self._failed}

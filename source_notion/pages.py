@@ -151,9 +151,13 @@ class PageRouter(SubstreamPartitionRouter):
             )
         said = f"Stream {stream} found {ways['search']} pages through search"
         if self.config.get("page_discovery") == "search":
-            LOGGER.info(f"{said} alone.")
+            LOGGER.info(f"{said} only.")
             return
-        end = "." if self._workspace.is_read_for_pages else ", which this sync does not walk: the stream blocks does."
+        end = (
+            "."
+            if self._workspace.is_read_for_pages
+            else ". To discover pages within pages, sync the stream blocks too."
+        )
         LOGGER.info(
             f"{said}, {ways['database']} more through their databases, and {ways['parent']} more within other pages{end}"
         )
@@ -182,7 +186,13 @@ class DatabaseRouter(SubstreamPartitionRouter):
     def stream_slices(self) -> Iterable[StreamSlice]:
         databases: dict[str, dict[str, Any]] = {}
         for each in super().stream_slices():
-            about = databases.setdefault(each.partition["database_id"], {"properties": [], "last_edited_time": ""})
+            database_id = each.partition["database_id"]
+            if not isinstance(database_id, str):
+                self._skipped.warn(
+                    self._stream_name, "a database", "without an id", "Its data source has no id for it."
+                )
+                continue
+            about = databases.setdefault(database_id, {"properties": [], "last_edited_time": ""})
             about["properties"] += each.extra_fields["properties"] or []
             about["last_edited_time"] = max(about["last_edited_time"], edited_at(each.extra_fields))
         for id, about in databases.items():

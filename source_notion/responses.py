@@ -40,7 +40,7 @@ class NotionErrorHandler(DefaultErrorHandler):
             return SUCCESS_RESOLUTION
         resolution = super().interpret_response(response_or_exception)
         if resolution is SUCCESS_RESOLUTION:
-            return _ask_again("The answer is not the one expected of Notion's API: it may be cut off.")
+            return _ask_again("The response is not what Notion's API should return. It may be cut off.")
         if resolution.response_action == ResponseAction.REDUCE_PAGE_SIZE and not self._is_for_lists:
             return _ask_again(resolution.error_message or "")
         return resolution

@@ -108,7 +108,7 @@ class Listing:
             failure = f"does not end: {self._answers_without_news} pages held nothing new"
         if failure:
             raise transient_error(
-                f"Notion's listing for the stream {self._stream} {failure}. To lose nothing, the stream stops here; "
+                f"Notion's listing for the stream {self._stream} {failure}. The stream stops here so that nothing is lost; "
                 "the next sync reads it again."
             )
         self._cursors.add(cursor)
@@ -238,13 +238,13 @@ class NotionRetriever(SimpleRetriever):
                     yield record
                 else:
                     what = f"an object of type {record.get('object')}"
-                    self.skipped.warn(self.name, what, "without an id", "Notion gave no id of it.")
+                    self.skipped.warn(self.name, what, "without an id", "Notion sent it without an id.")
 
         for record in super()._read_pages(lambda response: listing.records_of(response, identified), stream_slice):
             # Any list may hold such, see `isFullPage` in https://github.com/makenotion/notion-sdk-js
             if record.get("object") in self.DATED and not {"created_time", "last_edited_time"} & record.keys():
                 what = f"{record['object']}_id {record['id']}"
-                self.skipped.warn(self.name, what, "without content", "Notion gave its id alone.")
+                self.skipped.warn(self.name, what, "without content", "Notion sent only its id.")
                 continue
             yield record
 

@@ -52,7 +52,7 @@ class Skipped(SharedInSync):
     def warn(self, stream: str, what: str, reason: str, explanation: str) -> None:
         with self.lock:
             self._reasons[stream][reason] += 1
-        LOGGER.warning(f"Stream {stream} left out {what}: {explanation}")
+        LOGGER.warning(f"Stream {stream} skipped {what}: {explanation}")
 
     def say_once(self, message: str) -> None:
         with self.lock:
@@ -72,7 +72,7 @@ class Skipped(SharedInSync):
         reasons = self._reasons.pop(stream, Counter())
         if reasons:
             parts = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
-            LOGGER.warning(f"Stream {stream} left out {sum(reasons.values())} in all: {parts}.")
+            LOGGER.warning(f"Stream {stream} skipped {sum(reasons.values())} in total: {parts}.")
         for ids in self._failures.pop(stream, {}).values():
             if len(ids) > 1:
                 shown = ", ".join(ids[: self.MAX_IDS_IN_A_MESSAGE])

@@ -72,8 +72,8 @@ class TableFinder(Retriever):
             yield {"name": name, "table": json.dumps(table)}
         for link in (chosen[each] for each in chosen.keys() - found):
             message = (
-                f"The database {link} is not among those that this connection sees. Open it in Notion, choose ••• > "
-                "Connections, add this connection, and test again; or take it off the list."
+                f"The database {link} is not shared with this connection. Open it in Notion, choose ••• > "
+                "Connections, add this connection, and test again; or remove it from the list."
             )
             if self.all_must_be_found:
                 raise config_error(message)
@@ -144,7 +144,7 @@ class RowsRetriever(NotionRetriever):
             if last == created_since:
                 raise config_error(
                     f"Notion gives no more than 10,000 rows of a query, and more rows of {self.name} "
-                    f"were created in one minute, {last}. To lose nothing, the stream stops here. A "
+                    f"were created in one minute, {last}. The stream stops here so that nothing is lost. A "
                     "later start date may leave them out."
                 )
             created_since = last

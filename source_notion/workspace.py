@@ -83,6 +83,7 @@ class Workspace(SharedInSync):
         pages: all discovered pages, of earlier syncs too.
         databases: all discovered databases.
         is_read_for_pages: whether a stream of this sync discovers pages.
+        refuses_markdown_version: whether Notion gives markdown in its default version only.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
@@ -97,6 +98,7 @@ class Workspace(SharedInSync):
         self.pages: dict[str, None] = {}
         self.databases: dict[str, None] = {}
         self.is_read_for_pages = False
+        self.refuses_markdown_version = False
         self._is_recalled = False
         self._taken: set[str] = set()
 

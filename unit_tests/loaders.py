@@ -246,7 +246,7 @@ class Connector:
                 env={**os.environ, **self.environment, **environment},
                 cwd=folder,
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
                 timeout=300,
             )
         return Run(

@@ -162,7 +162,7 @@ def test_a_synced_copy_whose_original_is_out_of_reach_costs_a_warning_and_not_th
     assert result.errors == {}
     warning, summary = result.warnings
     assert page in warning and original in warning and "Could not find block" in warning
-    assert summary == "Stream blocks left out 1 in all: 1 deleted or not shared."
+    assert summary == "Stream blocks skipped 1 in total: 1 deleted or not shared."
 
 
 def test_a_block_that_contains_itself_is_walked_once(workspace: Workspace, api: StandIn) -> None:
@@ -186,7 +186,7 @@ def test_a_block_that_contains_itself_is_walked_once(workspace: Workspace, api: 
     assert result.ids("blocks") == [outer, inner, outer]
     warning, summary = result.warnings
     assert outer in warning and page in warning and "contains itself" in warning
-    assert summary == "Stream blocks left out 1 in all: 1 read already."
+    assert summary == "Stream blocks skipped 1 in total: 1 read already."
 
 
 def test_a_block_that_is_listed_under_two_siblings_is_walked_once(workspace: Workspace, api: StandIn) -> None:
@@ -255,7 +255,7 @@ def test_a_page_that_answers_404_is_left_out_with_a_warning(workspace: Workspace
     assert result.errors == {}
     warning, summary = result.warnings
     assert gone in warning and "Could not find it." in warning
-    assert summary == "Stream blocks left out 1 in all: 1 deleted or not shared."
+    assert summary == "Stream blocks skipped 1 in total: 1 deleted or not shared."
 
 
 def test_the_sum_at_the_end_counts_everything_that_was_left_out_by_its_reason(
@@ -274,8 +274,8 @@ def test_the_sum_at_the_end_counts_everything_that_was_left_out_by_its_reason(
 
     assert result.ids("blocks") == toggles
     assert len(result.warnings) == 5
-    total, _, reasons = result.warnings[-1].partition(" in all: ")
-    assert total == "Stream blocks left out 4"
+    total, _, reasons = result.warnings[-1].partition(" in total: ")
+    assert total == "Stream blocks skipped 4"
     assert sorted(reasons.rstrip(".").split(", ")) == [
         "2 deleted or not shared",
         "2 not supported by the API",

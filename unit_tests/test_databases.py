@@ -560,7 +560,7 @@ def test_a_link_that_cannot_be_read_is_refused_by_check_and_discover(
 
 def test_a_database_out_of_reach_is_refused_by_check_and_a_warning_elsewhere(two_databases: Json, api: StandIn) -> None:
     link = link_with_a_view("01234567-89ab-4def-8123-456789abcdef")
-    sentence = f"The database {link} is not among those that this connection sees."
+    sentence = f"The database {link} is not shared with this connection."
 
     status, message = check(**CONFIG, databases=some(two_databases["stock"], link))
 

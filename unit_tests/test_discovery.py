@@ -246,7 +246,7 @@ def test_limited_to_search_no_other_way_is_asked(
 
     listed = set(workspace.page_ids()) - workspace.unsearchable
     assert set(result.ids("pages")) == listed
-    assert found(result, "blocks") == f"{len(listed)} pages through search alone."
+    assert found(result, "blocks") == f"{len(listed)} pages through search only."
     assert {endpoint for _, endpoint, _ in api.counts} == {
         "/v1/search",
         "/v1/blocks/{id}/children",
@@ -267,7 +267,7 @@ def test_pages_alone_finds_rows_and_says_who_finds_the_rest(
         ]
     )
     assert found(result, "pages").endswith(
-        "0 more within other pages, which this sync does not walk: the stream blocks does."
+        "0 more within other pages. To discover pages within pages, sync the stream blocks too."
     )
 
 
@@ -763,7 +763,7 @@ def test_tables_are_found_within_the_scope_alone(workspace: Workspace, api: Stan
     ("page", "sentence"),
     [
         ("the handbook", "'the handbook' is neither a link to a page nor its id."),
-        (UNKNOWN, f"The page {UNKNOWN} is not among those that this connection sees."),
+        (UNKNOWN, f"The page {UNKNOWN} is not shared with this connection."),
     ],
 )
 def test_check_refuses_a_page_that_cannot_be_read(

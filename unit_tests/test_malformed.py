@@ -142,7 +142,7 @@ def lost(garden: Garden, whole: list[Sync], broken: Broken) -> list[str]:
         said = json.dumps([after.warnings, [*after.errors.values()]])
         for stream, ids in ids_of(before).items():
             missing = ids - ids_of(after).get(stream, set())
-            if missing - below(garden, broken.id):
+            if missing - below(garden, broken):
                 problems.append(f"{stream} lost neighbours: {sorted(missing)}, {said}")
             elif missing and not (after.warnings or after.errors):
                 problems.append(f"{stream} lost {sorted(missing)} without a word")
@@ -151,13 +151,15 @@ def lost(garden: Garden, whole: list[Sync], broken: Broken) -> list[str]:
     return problems
 
 
-def below(garden: Garden, item_id: str) -> set[str]:
-    """An item and what nothing else leads to: the blocks and comments within a page or a block."""
-    ids = {item_id}
+def below(garden: Garden, broken: Broken) -> set[str]:
+    """An item and what nothing else leads to: the blocks and comments within it, the rows of a table without an id."""
+    ids = {broken.id}
     for page in garden.page_ids():
         for placed in garden.blocks_of(page):
             if not ids.isdisjoint({page, placed.parent_id}):
                 ids.add(placed.block["id"])
+    if (broken.kind, broken.path) == ("data_source", ("id",)):
+        ids.update(garden.rows)
     return ids | {comment for comment, page in garden.page_of_comment.items() if page in ids}
 
 

@@ -1,5 +1,7 @@
 """Markdown, comments on blocks, trash, emojis, uploads, views, and what makes blocks readable in SQL."""
 
+from collections import Counter
+
 import pytest
 from conftest import sync
 from under_test import Json
@@ -37,7 +39,8 @@ def test_a_page_comes_as_markdown_and_plain_text_under_its_title(workspace: Work
         "last_edited_time": "2026-03-01T10:00:00.000Z",
         "title": "Menu",
         "path_titles": [],
-        "markdown": "# Soups\n- Leek\n\twith cream",
+        "markdown": "# Soups\n\n- Leek\n\n\twith cream",
+        "markdown_version": "v2",
         "plain_text": "Soups\nLeek\nwith cream",
         "truncated": False,
         "unknown_block_ids": [],
@@ -94,6 +97,82 @@ def test_a_block_that_stays_unknown_is_asked_for_once(workspace: Workspace, api:
 
     assert (record["truncated"], record["unknown_block_ids"]) == (True, [block])
     assert api.count(MARKDOWN) == 2
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_a_long_page_is_completed_in_its_places_in_both_versions(
+    workspace: Workspace, api: StandIn, version: str
+) -> None:
+    page = workspace.add_page()
+    workspace.add_block(page, text="Begin")
+    outer = workspace.add_block(page, "bulleted_list_item", "outer")
+    workspace.add_block(outer, "code", "if a:\n\n\tb")
+    workspace.add_block(outer, text="inner")
+    workspace.add_block(page, text="End")
+    workspace.markdown_versions &= {version} - {"v1"}
+    (whole,) = sync("page_markdown").records["page_markdown"]
+    workspace.markdown_limit = 2
+
+    (record,) = sync("page_markdown").records["page_markdown"]
+
+    assert record == whole
+    assert whole["plain_text"] == "Begin\nouter\nif a:\n\n\tb\ninner\nEnd"
+    assert (whole["markdown_version"], whole["truncated"], whole["unknown_block_ids"]) == (version, False, [])
+
+
+def test_version_2_is_asked_for_and_its_refusal_is_taken_once_for_the_sync(workspace: Workspace, api: StandIn) -> None:
+    pages = [workspace.add_page(title=str(number)) for number in range(30)]
+    for page in pages:
+        workspace.add_block(page, text="a < b")
+    workspace.markdown_versions = set()
+
+    result = sync("page_markdown", num_workers=1)
+
+    assert result.errors == {}
+    assert sorted(result.ids("page_markdown")) == sorted(pages)
+    written = {
+        (each["markdown_version"], each["markdown"], each["plain_text"]) for each in result.records["page_markdown"]
+    }
+    assert written == {("v1", "a \\< b", "a < b")}
+    (warning,) = [each for each in result.warnings if "v2" in each]
+    assert "markdown_version should be not present" in warning and "v1" in warning
+    asked = [each.query.get("markdown_version") for each in api.requests if each.path.endswith("/markdown")]
+    assert Counter(asked) == {"v2": asked.count("v2"), None: len(pages)}
+    assert 1 <= asked.count("v2") <= 3  # as many as were under way
+
+
+def test_a_refusal_of_no_version_costs_the_page_with_a_warning(workspace: Workspace, api: StandIn) -> None:
+    page = workspace.add_page()
+    refusal = error(400, "validation_error", "query.markdown_version should be `v3`.")
+    api.answer(on("GET", f"/v1/pages/{page}/markdown", refusal))
+
+    result = sync("page_markdown")
+
+    assert result.ids("page_markdown") == []
+    assert any(page in warning and "should be `v3`" in warning for warning in result.warnings)
+    assert api.count(MARKDOWN) == 2
+
+
+@pytest.mark.parametrize("where", ["the page", "a block of it"])
+def test_what_is_cut_off_without_an_id_stays_truncated_with_a_warning(
+    workspace: Workspace, api: StandIn, where: str
+) -> None:
+    page = workspace.add_page()
+    block = workspace.add_block(page, text="Last")
+    cut_off = markdown("Begin")
+    cut_off.body["truncated"] = True  # type: ignore[index]
+    if where == "the page":
+        api.answer(on("GET", f"/v1/pages/{page}/markdown", cut_off))
+    else:
+        api.answer(on("GET", f"/v1/pages/{page}/markdown", markdown(f'<unknown url="{block}"/>', block)))
+        api.answer(on("GET", f"/v1/pages/{block}/markdown", cut_off))
+
+    result = sync("page_markdown")
+
+    (record,) = result.records["page_markdown"]
+    assert (record["markdown"], record["truncated"], record["unknown_block_ids"]) == ("Begin", True, [])
+    (warning,) = [each for each in result.warnings if page in each]
+    assert "cut off" in warning and "does not say what is missing" in warning
 
 
 PLAIN_TEXT = {

@@ -5,13 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from clock import REAL_MONOTONIC, Clock
+from clock import REAL_MONOTONIC, REAL_SLEEP, Clock
 from conftest import CONFIG, Sync, check, discover, sync
 from loaders import table_of
 
 from fake_notion.stand_in import Answer, Request, StandIn, error, on, times
 from fake_notion.workspace import Workspace
-from source_notion.responses import TimedBody
 
 pytestmark = pytest.mark.usefixtures("prepared_manifest")
 
@@ -128,6 +127,54 @@ def test_the_items_of_a_long_property_cannot_be_listed(workspace: Workspace, api
     assert any(f"page_id {rows[0]}, items of property" in warning for warning in result.warnings)
 
 
+@pytest.fixture
+def hidden(workspace: Workspace, pages: list[str]) -> dict[str, str]:
+    """What search leaves out, old enough that only an edit would bring it: a child page, and a database with a row."""
+    page = workspace.add_page(pages[5], "Child", last_edited_time=march(1))
+    database = workspace.add_database(pages[5], "Tasks", last_edited_time=march(1))
+    source = workspace.add_data_source(database, last_edited_time=march(1))
+    row = workspace.add_row(source, last_edited_time=march(1))
+    workspace.edit_page(pages[5], march(6))
+    workspace.unsearchable.update([page, source, row])
+    return {"page": page, "database": database, "source": source, "row": row}
+
+
+@pytest.mark.parametrize(
+    "refused",
+    ["GET /v1/pages/{page}", "GET /v1/databases/{database}", "POST /v1/data_sources/{source}/query"],
+)
+def test_what_a_page_discovers_and_cannot_be_asked_for_comes_with_the_next_sync_and_so_do_its_edits(
+    workspace: Workspace, api: StandIn, hidden: dict[str, str], naps: list[float], refused: str
+) -> None:
+    api.answer(on(*refused.format(**hidden).split(), BROKEN))
+    first = sync("blocks", "page_markdown")
+    missing = hidden["page" if "pages" in refused else "row"]
+    assert missing not in first.ids("page_markdown") and first.errors == {}
+    assert len(first.warnings) == 1
+
+    api.reset_rules()
+    second = sync("blocks", "page_markdown", state=first.state)
+    assert second.ids("page_markdown") == [missing]
+
+    workspace.edit_page(missing)
+    third = sync("blocks", "page_markdown", state=second.state)
+    assert third.ids("page_markdown") == [missing]
+
+
+def test_after_rows_that_could_not_be_asked_for_only_those_are_read_that_search_had_not_shown(
+    workspace: Workspace, api: StandIn, pages: list[str], naps: list[float]
+) -> None:
+    source = workspace.add_data_source(workspace.add_database(pages[0], "Tasks"), last_edited_time=march(1))
+    rows = [workspace.add_row(source, last_edited_time=march(1)) for _ in range(5)]
+    workspace.unsearchable.add(rows[0])
+    api.answer(on("POST", f"/v1/data_sources/{source}/query", BROKEN))
+    first = sync("page_markdown")
+    assert sorted(first.ids("page_markdown")) == sorted([*pages, *rows[1:]])
+
+    api.reset_rules()
+    assert sync("page_markdown", state=first.state).ids("page_markdown") == [rows[0]]
+
+
 # --------------------------------------------------------------------------------------- what is primary
 
 
@@ -150,6 +197,25 @@ def test_the_blocks_of_the_page_edited_longest_ago_fail_for_good(
     assert [block["page_id"] for block in second.records["blocks"]] == [pages[0]]
     asked = [request.path for request in api.requests if request.path.endswith("/children")]
     assert asked == [f"/v1/blocks/{pages[0]}/children"]
+
+
+def test_a_page_and_one_discovered_in_it_fail_for_two_reasons_and_both_are_named(
+    workspace: Workspace, api: StandIn, pages: list[str], hidden: dict[str, str], naps: list[float]
+) -> None:
+    workspace.max_page_size = 1
+    first_reason, other_reason = (error(400, "validation_error", each) for each in ("One reason.", "Another reason."))
+
+    def without_the_database(request: Request) -> Answer:
+        answer: Any = request.normal()
+        return first_reason if answer.body["results"][0]["type"] == "child_database" else answer
+
+    api.answer(on("GET", f"/v1/blocks/{pages[5]}/children", without_the_database))
+    api.answer(on("GET", f"/v1/blocks/{hidden['page']}/children", other_reason))
+
+    result = sync("blocks")
+
+    assert f"Page {pages[5]}: " in result.errors["blocks"] and "One reason." in result.errors["blocks"]
+    assert f"Page {hidden['page']}: " in result.errors["blocks"] and "Another reason." in result.errors["blocks"]
 
 
 @pytest.mark.parametrize("stream", ["data_sources", "databases"])
@@ -328,25 +394,24 @@ def test_404_without_a_code_is_like_any_404(workspace: Workspace, api: StandIn, 
     assert any(pages[0] in warning for warning in result.warnings)
 
 
-def test_an_answer_that_drips_ends_like_one_that_is_cut_off(clock: Clock) -> None:
-    class Dripping:
-        """A byte a second, for ever."""
+def test_an_answer_that_drips_ends_like_one_that_is_cut_off(
+    workspace: Workspace, api: StandIn, pages: list[str], clock: Clock
+) -> None:
+    def a_second_a_byte() -> None:
+        REAL_SLEEP(0.001)  # time for the reader to take the byte
+        clock.forward(1)
 
-        is_closed = False
+    blocks = f"/v1/blocks/{pages[0]}/children"
+    drips = Answer(
+        body={"object": "list", "results": [], "has_more": False, "padding": "x" * 500}, drip=a_second_a_byte
+    )
+    api.answer(times(1, on("GET", blocks, drips)))
 
-        def read1(self, amount: int, decode_content: bool) -> bytes:
-            clock.forward(1)
-            return b" "
+    result = sync("blocks")
 
-        def close(self) -> None:
-            self.is_closed = True
-
-    raw = Dripping()
-
-    body = b"".join(TimedBody(raw).stream(1024, decode_content=True))
-
-    assert 115 <= len(body) <= 125
-    assert raw.is_closed
+    assert result.errors == {}
+    assert len(result.ids("blocks")) == len(pages)
+    assert [request.path for request in api.requests].count(blocks) == 2
 
 
 @pytest.mark.parametrize("credentials", ["ntn_secret", ["ntn_secret"], 7])

@@ -542,17 +542,17 @@ def named(workspace: Workspace, warnings: list[str]) -> set[tuple[str, str]]:
     """What the warnings say is left out, as (stream, id)."""
     left_out = set()
     for warning in warnings:
-        if found := re.match(r"Stream blocks left out page_id (\S+), block_id (\S+):", warning):
+        if found := re.match(r"Stream blocks skipped page_id (\S+), block_id (\S+):", warning):
             page, block = found.groups()
             below = {block}
             for placed in workspace.blocks_of(page):
                 if placed.parent_id in below:
                     below.add(placed.block["id"])
                     left_out.add(("blocks", placed.block["id"]))
-        elif found := re.match(r"Stream comments left out page_id (\S+):", warning):
+        elif found := re.match(r"Stream comments skipped page_id (\S+):", warning):
             page = workspace.find(found[1])
             left_out |= {("comments", each.id) for each in workspace.comments_of(page)}  # type: ignore[arg-type]
-        elif found := re.match(r"Stream databases left out database_id (\S+):", warning):
+        elif found := re.match(r"Stream databases skipped database_id (\S+):", warning):
             left_out.add(("databases", found[1]))
     return left_out
 
@@ -604,7 +604,7 @@ def test_faults_without_end_fail_the_stream_or_are_named_and_later_syncs_miss_no
             stream, page = of[0], wanted[of].get("page_id", of[1])
             # What only a page knows, no stream has where the walk of blocks failed.
             needed = {stream, "blocks"} if page in workspace.unsearchable else {stream}
-            unanswered = page in workspace.unsearchable and "Notion gave no answer" in str(first.warnings)
+            unanswered = page in workspace.unsearchable and "Could not get" in str(first.warnings)
             assert needed & failed or of in left_out or unanswered
     assert all(later.errors == {} for later in results[1:])
     known = known_after(*results)

@@ -531,9 +531,9 @@ def test_400_not_supported_via_the_api_leaves_out_the_subtree_with_a_warning(
     assert result.ids("blocks") == [toggle, after]
     assert result.errors == {}
     assert result.warnings == [
-        f"Stream blocks left out page_id {page}, block_id {toggle}: Block type ai_block is not "
+        f"Stream blocks skipped page_id {page}, block_id {toggle}: Block type ai_block is not "
         "supported via the API for your bot type.",
-        "Stream blocks left out 1 in all: 1 not supported by the API.",
+        "Stream blocks skipped 1 in total: 1 not supported by the API.",
     ]
 
 
@@ -550,8 +550,8 @@ def test_404_under_a_page_leaves_out_the_subtree_with_a_warning(workspace: Works
     assert result.ids("blocks") == [toggle, after]
     assert result.errors == {}
     assert result.warnings == [
-        f"Stream blocks left out page_id {page}, block_id {toggle}: Could not find block.",
-        "Stream blocks left out 1 in all: 1 deleted or not shared.",
+        f"Stream blocks skipped page_id {page}, block_id {toggle}: Could not find block.",
+        "Stream blocks skipped 1 in total: 1 deleted or not shared.",
     ]
 
 
@@ -576,8 +576,8 @@ def test_400_for_a_linked_database_or_one_without_reachable_data_sources_is_left
     assert result.ids("databases") == [fine]
     assert result.errors == {}
     assert result.warnings == [
-        f"Stream databases left out database_id {linked}: {message}",
-        "Stream databases left out 1 in all: 1 not supported by the API.",
+        f"Stream databases skipped database_id {linked}: {message}",
+        "Stream databases skipped 1 in total: 1 not supported by the API.",
     ]
 
 
@@ -749,7 +749,7 @@ def test_a_page_that_vanishes_between_listing_and_reading_is_left_out_with_a_war
     assert result.errors == {}
     warning, summary = result.warnings
     assert pages[1] in warning and "Could not find block" in warning
-    assert summary == "Stream blocks left out 1 in all: 1 deleted or not shared."
+    assert summary == "Stream blocks skipped 1 in total: 1 deleted or not shared."
 
 
 def with_the_id_alone(what: str, hidden: str) -> Rule:
@@ -781,7 +781,7 @@ def test_an_object_of_which_notion_gives_the_id_alone_is_left_out_with_a_warning
     result = sync("pages", "blocks", "data_sources")
 
     assert result.errors == {}
-    assert any(f"{what}_id {hidden}: Notion gave its id alone." in each for each in result.warnings)
+    assert any(f"{what}_id {hidden}: Notion sent only its id." in each for each in result.warnings)
     assert set(result.ids("pages")) == set(pages) - {hidden}
     assert set(result.ids("data_sources")) == set(sources) - {hidden}
     shown = blocks[3:] if what == "page" else blocks
@@ -802,7 +802,7 @@ def test_a_comment_of_which_notion_gives_the_id_alone_is_left_out_with_a_warning
 
     assert result.errors == {}
     assert result.ids(stream) == [shown]
-    assert any(f"comment_id {hidden}: Notion gave its id alone." in warning for warning in result.warnings)
+    assert any(f"comment_id {hidden}: Notion sent only its id." in warning for warning in result.warnings)
 
 
 def test_a_database_of_which_notion_gives_the_id_alone_is_left_out_with_a_warning(
@@ -818,7 +818,7 @@ def test_a_database_of_which_notion_gives_the_id_alone_is_left_out_with_a_warnin
 
     assert result.errors == {}
     assert result.ids("databases") == [shown]
-    assert any(f"database_id {hidden}: Notion gave its id alone." in warning for warning in result.warnings)
+    assert any(f"database_id {hidden}: Notion sent only its id." in warning for warning in result.warnings)
 
 
 def test_a_search_that_says_it_is_incomplete_is_taken_as_far_as_it_goes_with_a_warning(
