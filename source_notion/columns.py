@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from hashlib import sha256
+from itertools import chain
 from typing import Any, NamedTuple, Optional
 
 from source_notion.objects import fields_of, plain_text
@@ -198,25 +200,34 @@ ROW_FIELDS: Mapping[str, ColumnType] = {
 }
 
 
+# What PostgreSQL keeps of a name, the least of all warehouses, in bytes:
+# https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS
+MAX_NAME = 63
+# What PostgreSQL and Redshift have in every table already, and how the names begin that Airbyte adds.
+SYSTEM_COLUMNS = ("cmax", "cmin", "ctid", "oid", "tableoid", "xmax", "xmin")
+PLATFORM_COLUMN = re.compile("_+(airbyte|ab)_")
+
+
 def columns_of(properties: Mapping[str, Mapping[str, Any]]) -> list[Column]:
     """The columns of a data source's `properties`, in their order.
 
-    A column has the name of its property. If a warehouse would take it for another column, or find neither letter nor
-    digit in it, all columns of the property carry the property's id, and so does every column that then collides.
+    A column has the name of its property. If a warehouse would refuse it, cut it or take it for another column, all
+    columns of the property carry the property's id, and so does every column that then collides.
     """
     whole = [
         each
         for each in map(fields_of, properties.values())
         if all(isinstance(each.get(key), str) for key in ("id", "name", "type"))
     ]
-    with_id: set[str] = set()
+    with_id = {each["id"] for each in whole if any(_is_refused(column.name) for column in _columns(each, False))}
     while True:
         columns = [column for each in whole for column in _columns(each, each["id"] in with_id)]
-        uses = Counter([*ROW_FIELDS, *(_folded(column.name) for column in columns)])
+        kept = [{name.lstrip("_") for name in _foldings(column.name)} for column in columns]
+        uses = Counter([*ROW_FIELDS, *SYSTEM_COLUMNS, *chain(*kept)])
         colliding = {
             column.property["id"]
-            for column in columns
-            if uses[_folded(column.name)] > 1 or not _folded(column.name).strip("_")
+            for column, names in zip(columns, kept, strict=True)
+            if max(uses[name] for name in names) > 1
         }
         if colliding <= with_id:
             return columns
@@ -228,20 +239,58 @@ def _columns(property: Mapping[str, Any], with_id: bool) -> Iterator[Column]:
     types = PROPERTY_TYPES.get(f"rollup {function}") or PROPERTY_TYPES.get(property["type"]) or _OF_ANY_TYPE
     name = property["name"]
     if with_id:
-        name += "_" + property["id"].encode(errors="surrogatepass").hex()
+        name = _with_id(name, property["id"], max((each.suffix for each in types), key=len))
     for column_type in types:
         yield Column(name + column_type.suffix, column_type, property)
 
 
-def _folded(name: str) -> str:
-    """A name as plain as any warehouse makes it: what differs here differs in all of them."""
-    letters = (c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
-    return re.sub("[^a-z0-9]", "_", "".join(letters).lower())
+def _with_id(name: str, id: str, suffix: str) -> str:
+    """A name and an id, or the digest of a very long one; the name is cut so that a suffix has room."""
+    raw = id.encode(errors="surrogatepass")
+    tail = "_" + (raw.hex() if len(raw) <= 24 else sha256(raw).hexdigest()[:16])
+    if any(map(PLATFORM_COLUMN.match, _foldings(name + tail))):
+        name = re.sub("^[^A-Za-z0-9]+", "", name)
+    name = name[:MAX_NAME]
+    while name and _size(name + tail + suffix) > MAX_NAME:
+        name = name[:-1]
+    return name + tail
+
+
+def _is_refused(name: str) -> bool:
+    """Whether a warehouse would cut a name, keep it for itself, or find neither letter nor digit in it."""
+    too_long = _size(name) > MAX_NAME
+    return too_long or any(PLATFORM_COLUMN.match(each) or not each.strip("_") for each in _foldings(name))
+
+
+def _size(name: str) -> int:
+    return max(len(name.encode(errors="surrogatepass")), *map(len, _foldings(name)))
+
+
+def _foldings(name: str) -> set[str]:
+    """What warehouses make of a name: small letters and digits, and `_` for all else and before a first digit.
+
+    They differ in what they make of accents and of several blanks, and Snowflake writes ß as SS.
+    """
+    plain = _without_accents(name)
+    spellings = (name, name.upper(), plain, "".join(c for c in plain if unicodedata.category(c)[0] != "M"))
+    return {
+        re.sub("^(?=[0-9])", "_", re.sub(other, "_", each.lower()))
+        for each in spellings
+        for other in ("[^a-z0-9]", r"(?a)\s+|[^a-z0-9]")
+    }
+
+
+def _without_accents(text: str) -> str:
+    return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
 
 
 def stream_name_of(data_source: Mapping[str, Any]) -> str:
-    """The stream of a data source: its title to read, and its id to tell it from others."""
-    slug = re.sub("_+", "_", _folded(plain_text(data_source.get("title")))).strip("_") or "untitled"
+    """The stream of a data source: its title to read, and its id to tell it from others.
+
+    No longer than 53 letters: PyAirbyte adds ten for a while.
+    """
+    title = _without_accents(plain_text(data_source.get("title"))).lower()
+    slug = re.sub("[^a-z0-9]+", "_", title).strip("_") or "untitled"
     if slug[0].isdigit():
         slug = "t_" + slug
     return f"{slug[:40].rstrip('_')}_{data_source['id'].replace('-', '')[-12:]}"

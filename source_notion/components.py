@@ -6,10 +6,10 @@ what belongs to one read anywhere but in that read's local variables.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, ClassVar, NamedTuple, Optional
+from typing import Any, ClassVar, Optional
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.declarative.interpolation import InterpolatedString
@@ -20,7 +20,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_notion.lookup import ALL_DATA_SOURCES, Lookup
 from source_notion.objects import edited_at, fields_of, reason_of, text_of_block
-from source_notion.page_state import PageState
+from source_notion.page_state import PageState, Wanted
 from source_notion.pages import PageRouter
 from source_notion.retriever import Listing, NotionRetriever, RecordsOfResponse, tame, with_extra
 from source_notion.workspace import Discovery, FoundPage, PageFile, Place, Workspace
@@ -90,15 +90,6 @@ class SearchRetriever(NotionRetriever):
                 return
 
 
-class Wanted(NamedTuple):
-    """What a stream wants to have listed: see `PageState`."""
-
-    since: str
-    failed: Mapping[str, str]
-    owed: Mapping[str, str]
-    known_databases: Sequence[str]
-
-
 @dataclass
 class PageListRetriever(SearchRetriever):
     """Lists the pages edited since a time: those of search, and those that it leaves out.
@@ -123,10 +114,11 @@ class PageListRetriever(SearchRetriever):
 
     def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
         state: PageState = self.cursor.state  # type: ignore[union-attr, assignment]
+        since = stream_slice.cursor_slice["start_time"]
         wanted = Wanted(
-            since=min([stream_slice.cursor_slice["start_time"], *state.get("failed", {}).values()]),
+            since=min([since, *state.get("failed", {}).values()]),
             failed=state.get("failed", {}),
-            owed=state.get("owed", {}),
+            owed={id: min(since, back_to) for id, back_to in state.get("owed", {}).items()},
             known_databases=state.get("discovered", {}).get("databases", []),
         )
         if str(wanted) not in self.workspace.lists:

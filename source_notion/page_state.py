@@ -10,19 +10,23 @@ delivered, or in `open`, or in `failed`.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Optional, TypedDict
 
-from source_notion.objects import earlier, edited_at
+from source_notion.objects import LONG_AGO, earlier, edited_at
 from source_notion.workspace import Discovered, FoundPage
 
 
-class UnderWay(TypedDict):
-    """While a sync runs: when it began, the place (a time and an id) up to which it has come, and what it left open."""
+class UnderWay(TypedDict, total=False):
+    """While a sync runs: when it began, the place (a time and an id) up to which it has come, and what it left open.
+
+    If it asks only pages edited since a time, that is `asked_since`.
+    """
 
     began: str
     reached: list[str]
     open: list[str]
+    asked_since: str
 
 
 class PageState(TypedDict, total=False):
@@ -34,6 +38,7 @@ class PageState(TypedDict, total=False):
         failed: pages that could not be read, and how far back the listing went then; the next sync reads them.
         owed: what could not be asked beside the records, and how far back the listing went then.
         discovered: what only other pages know, and this stream has read.
+        asked_since: if the last sync asked only pages edited since a time. Of older ones, anything may be missing.
         under_way: only while a sync runs; `last_edited_time` is then as it was before.
     """
 
@@ -42,7 +47,17 @@ class PageState(TypedDict, total=False):
     failed: dict[str, str]
     owed: dict[str, str]
     discovered: Discovered
+    asked_since: str
     under_way: UnderWay
+
+
+class Wanted(NamedTuple):
+    """What a stream with such a state wants to have listed."""
+
+    since: str
+    failed: Mapping[str, str]
+    owed: Mapping[str, str]
+    known_databases: Sequence[str]
 
 
 class DuePage(NamedTuple):
@@ -71,14 +86,18 @@ class Progress:
         ways: how many pages were found in which way.
         is_complete: whether all that is due was given out.
         failures_in_a_row: how many pages failed since the last one that did not.
+        asked_since: the time before which pages are passed by, whether they changed or not; empty if none are.
     """
 
     MAX_DELIVERED = 1000  # more would make the state large; what it does not hold is read again
 
     def __init__(self, before: PageState, since: str, began: str, reads_all: bool) -> None:
-        under_way = before.get("under_way") or {"began": began, "reached": ["", ""], "open": []}
+        under_way = before.get("under_way") or {}
+        if not under_way or under_way.get("asked_since", "") > since:  # what it passed by is due now
+            under_way = {"began": began, "reached": ["", ""], "open": []}
         known = before.get("discovered") or {}
         self.began = under_way["began"]
+        self.asked_since = since if reads_all and since > LONG_AGO else ""
         self.due: dict[str, DuePage] = {}
         self.under_way: set[str] = set()
         self.ways: Counter[str] = Counter()
@@ -111,9 +130,10 @@ class Progress:
         is_owed = id in self._owed or (found.origin in self._owed and is_later)
         is_unknown = bool(found.origin) and found.origin not in self._known and found.origin not in self._owed
         is_news = id in self._failed or is_owed or is_unknown
-        is_new = edited >= self._since and is_later
+        is_new = edited >= self._since and (self._reads_all or is_later)
         was_read = (edited, id) <= self._reached and edited < earlier(self.began) and id not in self._open
-        if is_news or ((is_new or self._reads_all) and not was_read):
+        if is_news or (is_new and not was_read):
+            is_news |= edited < self._before.get("asked_since", "")
             self.due[id] = DuePage(edited, id, is_news, found.page.get("last_edited_time"))
         self.ways[found.way] += id not in self._times
         self._times[id] = edited
@@ -145,8 +165,13 @@ class Progress:
         state: PageState = {**self._before, "failed": {**self._failed}, "owed": {**self._owed, **owed}}
         if not self.is_finished:
             state["under_way"] = {"began": self.began, "reached": [*self._given_out], "open": [*self._open]}
+            if self.asked_since:
+                state["under_way"]["asked_since"] = self.asked_since
             return state
         state.pop("under_way", None)
+        state.pop("asked_since", None)
+        if self.asked_since:
+            state["asked_since"] = self.asked_since
         state["owed"] = owed
         if self._reads_all:
             state.pop("last_edited_time", None)

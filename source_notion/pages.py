@@ -145,6 +145,11 @@ class PageRouter(SubstreamPartitionRouter):
             return
         ways, stream = progress.ways, self._stream_name
         self._skipped.summarize(stream)
+        if progress.asked_since:
+            LOGGER.warning(
+                f"Stream {stream} asked only the pages edited since {progress.asked_since}, as the settings say. What is "
+                "new on older pages is missing. It arrives when the page is edited, or all of it when the setting is empty."
+            )
         said = f"Stream {stream} found {ways['search']} pages through search"
         if self.config.get("page_discovery") == "search":
             LOGGER.info(f"{said} only.")

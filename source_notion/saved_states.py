@@ -69,7 +69,7 @@ class PageStateMigration(ListingStateMigration):
     def _migrated(self, state: Mapping[str, Any]) -> Mapping[str, Any]:
         parents = state.get("parent_state") or {}
         cursor = state.get("state") or ({} if parents else state)
-        pages: PageState = parents.get(PARENT, {})
+        pages: PageState = {**parents.get(PARENT, {})}
         migrated: dict[str, Any] = {
             "use_global_cursor": True,
             "lookback_window": int(state.get("lookback_window") or 0),
@@ -84,6 +84,8 @@ class PageStateMigration(ListingStateMigration):
             pages = {"delivered": _of_single_pages(state["states"])}
         if "pages" in parents:
             pages = _of_first_version(parents["pages"])
+        if not self.only_changed_pages:  # the settings say how far back it lists
+            pages.pop("last_edited_time", None)
         if "last_edited_time" in pages:
             _past_time(pages["last_edited_time"])
         return {**migrated, "parent_state": {PARENT: pages if parents or self.only_changed_pages else {}}}

@@ -1,6 +1,8 @@
 """How many requests a sync makes, against the fewest that the API allows."""
 
+from datetime import datetime, timedelta, timezone
 from math import ceil
+from typing import Optional
 
 import pytest
 from conftest import State, serving, sync
@@ -78,3 +80,20 @@ def test_comments_cost_one_request_a_page_in_each_sync(workspace: Workspace, api
 
     assert api.count(COMMENTS) - before["GET", "/v1/comments", 200] == 150
     assert api.count(SEARCH) - before["POST", "/v1/search", 200] == 2 + 1 + 1
+
+
+@pytest.mark.parametrize(("days", "asked", "searches"), [(None, 300, 3 + 1 + 1), (7, 12, 1 + 1)])
+def test_comments_of_the_last_days_cost_one_request_for_each_page_edited_in_them(
+    workspace: Workspace, api: StandIn, days: Optional[int], asked: int, searches: int
+) -> None:
+    now = datetime.now(timezone.utc)
+    for number in range(300):
+        workspace.add_page(title=str(number), last_edited_time=now - timedelta(days=1 if number < 12 else 100))
+
+    result = sync("comments", comments_days=days)
+
+    # All pages and a second look at their front, or one list that ends 50 pages after the 12; and the data sources.
+    assert api.count(COMMENTS) == asked
+    assert api.count(SEARCH) == searches
+    assert sum(api.counts.values()) == asked + searches
+    assert result.errors == {}
