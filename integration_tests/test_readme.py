@@ -136,6 +136,14 @@ def test_the_python_blocks_of_the_readme_bring_the_data_where_it_says(python_blo
         assert ids == EXPECTED[stream]
 
 
+def test_the_python_blocks_of_the_readme_give_records_and_documents_without_a_database(python_blocks: Program) -> None:
+    names = [user["name"] for user in Workspace.load(SAMPLE).users()]
+    assert re.findall("^User: (.*)$", python_blocks.printed, re.MULTILINE) == list(map(str, names))
+    documents = re.findall("^Document: (.*)$", python_blocks.printed, re.MULTILINE)
+    assert sorted(documents) == [each for each in EXPECTED["pages"] if each in documents]
+    assert documents
+
+
 def test_the_extra_that_the_readme_installs_brings_pyairbyte() -> None:
     (extra,) = re.findall(r"`pip install '\.\[(\w+)\]'` installs", README)
     text = (ROOT / "pyproject.toml").read_text().partition(f"\n{extra} = [")[2].partition("]")[0]
