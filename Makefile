@@ -2,12 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 PEER := .venv-peer
+GATES := .venv-gates
 INSTALLED := $(VENV)/.installed
 INSTALL := bin/python -m pip install --quiet --quiet --disable-pip-version-check
 PIP := $(VENV)/$(INSTALL)
 SUPPORTED := (3, 10) <= sys.version_info[:2] <= (3, 12)
 
-.PHONY: run test test-bundle bundle lint bench clean
+.PHONY: run test test-bundle bundle gates lint bench clean
 
 run: $(INSTALLED)
 	@$(VENV)/bin/python -m tools.sync
@@ -21,6 +22,10 @@ test-bundle: bundle
 
 bundle: $(INSTALLED)
 	@$(VENV)/bin/python -m tools.bundle dist
+
+# Airbyte's own checks, on the bundle, as far as they go without a network.
+gates: bundle $(GATES)/.installed
+	@$(VENV)/bin/python -m tools.gates dist $(GATES)/bin
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .
@@ -61,6 +66,14 @@ $(PEER)/.installed: benchmarks/requirements-peer.txt
 		$$python -m venv $(PEER) && $(PEER)/$(INSTALL) --requirement $< && touch $@; exit; \
 	done
 
+# Newer than what make run needs, so it has an environment of its own.
+$(GATES)/.installed: tools/requirements-gates.txt
+	@rm -rf $(GATES)
+	@echo "Building the environment of Airbyte's checks in $(GATES), once"
+	@$(PYTHON) -m venv $(GATES)
+	@$(GATES)/$(INSTALL) --requirement $<
+	@touch $@
+
 clean:
-	rm -rf $(VENV) $(PEER) dist .airbyte-cache
+	rm -rf $(VENV) $(PEER) $(GATES) dist .airbyte-cache
 	@echo "Databases (*.duckdb) stay. Delete them to read everything anew."

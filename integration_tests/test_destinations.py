@@ -92,10 +92,11 @@ def read_twice(workspace: Workspace, page: str, name: str, port: int, folder: Pa
     offline = {"AIRBYTE_OFFLINE_MODE": "1", "DO_NOT_TRACK": "1", "NO_LIVE_PROGRESS": "1"}
     with serving(workspace) as api:
         variables = {**api.environment(), "NOTION_TOKEN": api.token, "AIRBYTE_LOGGING_ROOT": str(folder), **offline}
-        for _ in range(2):
+        for read in (1, 2):
+            if read == 2:
+                workspace.edit_page(page, title="Edited")
             done = run(command, ROOT, **variables)
             assert done.code == 0, done.printed[-3000:]
-            workspace.edit_page(page, title="Edited")
         schemas = discover()
         del schemas["block_comments"]
         result = sync(*schemas)
@@ -170,7 +171,7 @@ def plain(value: Any, kind: str) -> Any:
         return None
     if kind == "time":
         return datetime.fromisoformat(value.replace("Z", "+00:00")).replace(tzinfo=None)
-    return round(float(value), 9) if kind == "number" else comparable(value)
+    return comparable(round(float(value), 9) if kind == "number" else value)
 
 
 def cell(value: Any, kind: str) -> Any:
@@ -181,7 +182,7 @@ def cell(value: Any, kind: str) -> Any:
         return value.replace(tzinfo=None)
     if kind == "json":
         value = json.loads(value)
-    return float(value) if kind == "number" else comparable(value)
+    return comparable(float(value) if kind == "number" else value)
 
 
 def comparable(value: Any) -> Any:
@@ -248,7 +249,8 @@ def test_the_nasty_values_arrive(nasty: Synced, destination: str) -> None:
         assert [row[column_of(name)] for row in rows] == NASTY[name][1], name
     assert [json.loads(row["tags"]) for row in rows] == NASTY["Tags"][1]
     assert rows[0]["name"] == "name"
-    assert [each and float(each) for each in (row["number"] for row in rows)] == [1.2345678901234568e20, -0.5, None]
+    assert float(rows[0]["number"]) == pytest.approx(NASTY["Number"][1][0], rel=1e-14)
+    assert [row["number"] for row in rows[1:]] == NASTY["Number"][1][1:]
     assert [each and int(each) for each in (row["order"] for row in rows)] == [9007199254740991, 0, None]
 
 

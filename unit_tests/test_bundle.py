@@ -72,7 +72,8 @@ def version_in(file: str, pattern: str) -> str:
 def test_the_bundle_has_all_files_that_the_platform_takes(bundle: Path) -> None:
     files = {path.name for path in bundle.iterdir()}
 
-    assert files == {"manifest.yaml", "components.py", "metadata.yaml", "icon.svg", "README.md"}
+    copied = {"metadata.yaml", "icon.svg", "README.md", "acceptance-test-config.yml"}
+    assert files == {"manifest.yaml", "components.py", *copied}
     for name in files - {"manifest.yaml", "components.py"}:
         assert (bundle / name).read_bytes() == (ROOT / name).read_bytes()
 
