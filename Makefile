@@ -8,7 +8,7 @@ INSTALL := bin/python -m pip install --quiet --quiet --disable-pip-version-check
 PIP := $(VENV)/$(INSTALL)
 SUPPORTED := (3, 10) <= sys.version_info[:2] <= (3, 12)
 
-.PHONY: run test test-bundle bundle gates lint bench clean
+.PHONY: run test test-bundle bundle gates release lint bench clean
 
 run: $(INSTALLED)
 	@$(VENV)/bin/python -m tools.sync
@@ -26,6 +26,10 @@ bundle: $(INSTALLED)
 # Airbyte's own checks, on the bundle, as far as they go without a network.
 gates: bundle $(GATES)/.installed
 	@$(VENV)/bin/python -m tools.gates dist $(GATES)/bin
+
+# The bundle with its base image pinned; needs Docker and a network.
+release: bundle
+	@$(VENV)/bin/python -m tools.release dist
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .
