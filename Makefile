@@ -2,12 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 PEER := .venv-peer
+GATES := .venv-gates
 INSTALLED := $(VENV)/.installed
 INSTALL := bin/python -m pip install --quiet --quiet --disable-pip-version-check
 PIP := $(VENV)/$(INSTALL)
 SUPPORTED := (3, 10) <= sys.version_info[:2] <= (3, 12)
 
-.PHONY: help run test test-bundle bundle lint bench clean
+.PHONY: help run test test-bundle bundle gates release lint bench clean
 
 # The targets below, with what their `##` says.
 help:
@@ -25,6 +26,12 @@ test-bundle: bundle ## Run the unit tests once more, on the self-contained conne
 
 bundle: $(INSTALLED) ## Write the self-contained connector to dist/
 	@$(VENV)/bin/python -m tools.bundle dist
+
+gates: bundle $(GATES)/.installed ## Run Airbyte's own checks on the bundle, as far as they go without a network
+	@$(VENV)/bin/python -m tools.gates dist $(GATES)/bin
+
+release: bundle ## Pin the bundle's base image; needs Docker and a network
+	@$(VENV)/bin/python -m tools.release dist
 
 lint: $(INSTALLED) ## Check style and types
 	$(VENV)/bin/ruff check .
@@ -64,6 +71,15 @@ $(PEER)/.installed: benchmarks/requirements-peer.txt
 		$$python -m venv $(PEER) && $(PEER)/$(INSTALL) --requirement $< && touch $@; exit; \
 	done
 
+# Airbyte's checks take Python 3.11 or 3.12, and newer packages than make run needs.
+$(GATES)/.installed: tools/requirements-gates.txt
+	@rm -rf $(GATES)
+	@for python in $(PYTHON) python3.11 python3.12; do \
+		$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null || continue; \
+		echo "Building the environment of Airbyte's checks in $(GATES), once"; \
+		$$python -m venv $(GATES) && $(GATES)/$(INSTALL) --requirement $< && touch $@; exit; \
+	done; echo "Airbyte's checks need Python 3.11 or 3.12: make gates PYTHON=python3.12" >&2; exit 1
+
 clean: ## Remove environments, dist/ and logs; databases stay
-	rm -rf $(VENV) $(PEER) dist .airbyte-cache
+	rm -rf $(VENV) $(PEER) $(GATES) dist .airbyte-cache
 	@echo "Databases (*.duckdb) stay. Delete them to read everything anew."

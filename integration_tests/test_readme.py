@@ -136,6 +136,16 @@ def test_the_python_blocks_of_the_readme_bring_the_data_where_it_says(python_blo
         assert ids == EXPECTED[stream]
 
 
+def test_the_python_blocks_of_the_readme_give_records_and_documents_without_a_database(python_blocks: Program) -> None:
+    printed = dict(re.findall("^(Users|Documents): (.*)$", python_blocks.printed, re.MULTILINE))
+    documents = printed["Documents"].split()
+
+    assert printed["Users"].split() == EXPECTED["users"]
+    # A page that only another page knows takes the stream of blocks to be found.
+    assert {*documents, *Workspace.load(SAMPLE).unsearchable} >= set(EXPECTED["pages"]) >= set(documents)
+    assert len(documents) == len(set(documents)) > 0
+
+
 def test_the_extra_that_the_readme_installs_brings_pyairbyte() -> None:
     (extra,) = re.findall(r"`pip install '\.\[(\w+)\]'` installs", README)
     text = (ROOT / "pyproject.toml").read_text().partition(f"\n{extra} = [")[2].partition("]")[0]

@@ -32,10 +32,10 @@ class NotionErrorHandler(DefaultErrorHandler):
 
     def interpret_response(self, response_or_exception: Any) -> ErrorResolution:
         if isinstance(response_or_exception, Exception):
-            return _ask_again(
-                "Notion cannot be reached at https://api.notion.com. Check that this machine may "
-                "connect to it: network, proxy, firewall, certificates."
-            )
+            what_to_do = "Check that this machine may connect to it: network, proxy, firewall, certificates."
+            if "key usage" in str(response_or_exception).lower():
+                what_to_do = "Your proxy's certificate authority lacks keyUsage: renew it, or use Python 3.12 or older."
+            return _ask_again(f"Notion cannot be reached at https://api.notion.com. {what_to_do}")
         if response_or_exception.ok and self._is_whole(response_or_exception):
             return SUCCESS_RESOLUTION
         resolution = super().interpret_response(response_or_exception)
@@ -104,10 +104,11 @@ class ObjectsExtractor(RecordExtractor):
 def body_of(response: Any) -> Any:
     """The JSON of a response; each call of its `json` would parse it anew.
 
-    Texts lose the character U+0000, which PostgreSQL takes in no text.
+    Texts lose the character U+0000, which PostgreSQL takes in no text. Integers of 19 digits and more become floats, which
+    is what Notion has: some loaders take them for 64 bits and store another number.
     """
     if not hasattr(response, "body_as_json"):
-        body = response.json()
+        body = response.json(parse_int=lambda digits: int(digits) if len(digits) < 19 else float(digits))
         response.body_as_json = _without_nul(body) if b"\\u0000" in response.content else body
     return response.body_as_json
 

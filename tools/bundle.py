@@ -17,6 +17,7 @@ from airbyte_cdk.sources.declarative.schema.json_file_schema_loader import JsonF
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "source_notion"
 NOT_BUNDLED = {"__init__", "run"}
+COPIED = ("metadata.yaml", "icon.svg", "README.md", "acceptance-test-config.yml")
 BY_EACH_MODULE = {"LOGGER"}
 
 
@@ -97,13 +98,13 @@ def _split(text: str) -> tuple[str, set[str], set[str]]:
 
 
 def write_bundle(folder: Path) -> None:
-    """Write `manifest.yaml`, `components.py`, `metadata.yaml`, `icon.svg` and `README.md` to a folder."""
+    """Write `manifest.yaml`, `components.py` and the files in `COPIED` to a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     manifest = yaml.safe_dump(bundled_manifest(), sort_keys=False, allow_unicode=True, width=100)
     (folder / "manifest.yaml").write_text(manifest, encoding="utf-8")
     (folder / "components.py").write_text(bundled_components(), encoding="utf-8")
-    for path in (ROOT / "metadata.yaml", ROOT / "icon.svg", ROOT / "README.md"):
-        shutil.copy(path, folder)
+    for name in COPIED:
+        shutil.copy(ROOT / name, folder)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from under_test import with_components
 
 from fake_notion.stand_in import StandIn
 from tools.bundle import write_bundle
+from tools.release import pin_base_image
 
 # Nothing here asks Notion, unless a test says so.
 WITHOUT_TABLES = {**CONFIG, "databases": {"selection": "none"}}
@@ -72,7 +73,8 @@ def version_in(file: str, pattern: str) -> str:
 def test_the_bundle_has_all_files_that_the_platform_takes(bundle: Path) -> None:
     files = {path.name for path in bundle.iterdir()}
 
-    assert files == {"manifest.yaml", "components.py", "metadata.yaml", "icon.svg", "README.md"}
+    copied = {"metadata.yaml", "icon.svg", "README.md", "acceptance-test-config.yml"}
+    assert files == {"manifest.yaml", "components.py", *copied}
     for name in files - {"manifest.yaml", "components.py"}:
         assert (bundle / name).read_bytes() == (ROOT / name).read_bytes()
 
@@ -180,3 +182,34 @@ def test_components_import_the_runtime_and_the_standard_library_only(bundle: Pat
     packages = {name.split(".")[0] for name in imported}
     assert "airbyte_cdk" in packages
     assert packages - {"airbyte_cdk"} <= sys.stdlib_module_names
+
+
+def docker_that(folder: Path, does: str) -> dict[str, str]:
+    """An environment in which the only `docker` is a script."""
+    (folder / "docker").write_text(f"#!/bin/sh\n{does}\n")
+    (folder / "docker").chmod(0o700)
+    return {"PATH": f"{folder}:/usr/bin:/bin"}
+
+
+def test_a_release_pins_its_base_image_by_the_digest_that_docker_tells(tmp_path: Path) -> None:
+    digest = f"sha256:{'0a' * 32}"
+    write_bundle(tmp_path)
+    with environment(docker_that(tmp_path, f'echo "$4" > {tmp_path}/asked; echo {digest}')):
+        pinned = pin_base_image(tmp_path)
+
+    image = version_in("metadata.yaml", r"^    baseImage: (.+)$")
+    assert (tmp_path / "asked").read_text().strip() == image
+    assert pinned == f"{image}@{digest}"
+    metadata = yaml.safe_load((tmp_path / "metadata.yaml").read_text())
+    assert metadata["data"]["connectorBuildOptions"]["baseImage"] == pinned
+
+
+@pytest.mark.parametrize("docker", ["echo no network >&2; exit 1", "echo latest"])
+def test_there_is_no_release_without_the_digest(tmp_path: Path, docker: str) -> None:
+    write_bundle(tmp_path)
+    before = (tmp_path / "metadata.yaml").read_text()
+
+    with environment(docker_that(tmp_path, docker)), pytest.raises(SystemExit, match=r"no network|latest"):
+        pin_base_image(tmp_path)
+
+    assert (tmp_path / "metadata.yaml").read_text() == before

@@ -9,6 +9,8 @@ from uuid import uuid4
 import pytest
 from airbyte_cdk.models import Type
 from conftest import CONFIG, check, environment, sync
+from requests.adapters import HTTPAdapter
+from requests.exceptions import SSLError
 from under_test import run
 
 from fake_notion.stand_in import Answer, StandIn, error, on, times
@@ -105,6 +107,21 @@ def test_check_says_that_notion_is_not_reachable(api: StandIn, naps: list[float]
     assert status == "FAILED"
     assert "Notion cannot be reached at https://api.notion.com." in message
     assert sum(naps) < 10
+
+
+def test_check_says_what_to_do_about_an_authority_that_python_3_13_refuses(
+    api: StandIn, naps: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise SSLError("certificate verify failed: CA cert does not include key usage extension (_ssl.c:1032)")
+
+    monkeypatch.setattr(HTTPAdapter, "send", refuse)
+
+    status, message = check(**CONFIG)
+
+    assert status == "FAILED"
+    assert "certificate authority lacks keyUsage: renew it, or use Python 3.12 or older." in message
+    assert "firewall" not in message
 
 
 def test_a_token_at_the_top_level_as_in_very_old_configurations_still_works(workspace: Workspace, api: StandIn) -> None:
