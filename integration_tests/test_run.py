@@ -15,10 +15,17 @@ from fake_notion.stand_in import StandIn, on, rate_limited, times
 from fake_notion.workspace import Workspace
 from integration_tests.runs import ROOT, Program, clone, rows, run
 
-SCREEN = 30  # lines
+SCREEN = 40  # lines
 WITHOUT_USERS = "Skipped: users. Switch on 'Read user information' in the connection's settings."
 README_OF_MAKE_RUN = (ROOT / "README.md").read_text().split("### `make run`")[1].split("\n### ")[0]
 WITHOUT_COMMENTS = "Skipped: comments. Switch on 'Read comments' in the connection's settings."
+
+
+NEWEST_PAGES = [
+    ["2026-11-15 07:40:00", "Tidewrack Studio > Planning"],
+    ["2026-11-14 18:02:00", "Tidewrack Studio > Planning > Projects > Open evening"],
+]
+FOUND_PAGES = ["Autumn planning", "Beginners at the wheel"]
 
 
 @pytest.fixture(scope="module")
@@ -74,15 +81,20 @@ def test_the_last_column_counts_the_warnings_and_the_first_are_below(sample: Pro
     assert [line.split()[1] in names for line in below] == [True, True]
 
 
-def test_the_command_that_it_prints_gives_the_answer_that_it_shows(sample: Program) -> None:
-    _, _, tail = sample.printed.partition("To query it:\n")
-    command, _, shown = tail.partition('LIMIT 2"\n')
+def test_the_two_commands_that_it_prints_give_the_answers_that_it_shows(sample: Program) -> None:
+    _, _, tail = sample.printed.partition("Two queries to start with:\n")
+    commands = re.findall(r'(\S+ -m tools\.query sample\.duckdb "[^"]+")\n', tail)
 
-    again = run(["sh", "-c", command + 'LIMIT 2"'], sample.folder)
+    answers = [run(["sh", "-c", command], sample.folder) for command in commands]
 
-    assert again.printed == shown
-    assert len(again.printed.splitlines()) == 3
-    assert again.code == 0
+    assert [answer.code for answer in answers] == [0, 0]
+    shown = [part.printed for part in answers]
+    assert tail == f"{commands[0]}\n{shown[0]}{commands[1]}\n{shown[1]}"
+    newest, found = ([re.split("  +", line) for line in each.splitlines()] for each in shown)
+    assert newest[0] == ["last_edited_time", "page"]
+    assert newest[1:] == NEWEST_PAGES
+    assert [page for page, _ in found[1:]] == FOUND_PAGES
+    assert all("open" in words.lower() for _, words in found[1:])
     assert f"The data is in {sample.folder}/sample.duckdb." in sample.printed
 
 

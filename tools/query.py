@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-WIDEST_CELL = 48
+WIDEST_CELL = 56
 
 
 def answer(file: Path, query: str) -> list[str]:

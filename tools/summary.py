@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import sys
+from contextlib import suppress
 from pathlib import Path
 from textwrap import shorten, wrap
 
@@ -16,7 +17,16 @@ MOST_STREAMS_SHOWN = 20
 MOST_REASONS_SHOWN = 3
 MOST_WARNINGS_SHOWN = 2
 WIDEST_NAME = 42
-QUERY = "SELECT last_edited_time, title FROM page_markdown ORDER BY 1 DESC LIMIT 2"
+QUERIES = (  # the pages edited last, with their paths; and a search in the text of all pages
+    """
+  SELECT last_edited_time,
+    array_to_string(list_append(path_titles::VARCHAR[], title), ' > ') AS page
+  FROM page_markdown ORDER BY last_edited_time DESC LIMIT 2""",
+    """
+  SELECT left(title, 30) AS page,
+    regexp_extract(plain_text, '(?i).{0,18}open.{0,18}') AS found
+  FROM page_markdown WHERE plain_text ILIKE '%open%' ORDER BY page LIMIT 2""",
+)
 
 _ID = re.compile("([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -83,12 +93,10 @@ def _how_to_open(database: Path) -> list[str]:
     python = Path(sys.executable)
     if python.is_relative_to(Path.cwd()):
         python = python.relative_to(Path.cwd())
-    lines = [
-        f"The data is in {database.absolute()}. To query it:",
-        f"{shlex.quote(os.fspath(python))} -m tools.query {shlex.quote(str(database))} \\",
-        f'  "{QUERY}"',
-    ]
-    try:
-        return [*lines, *answer(database, QUERY)]
-    except duckdb.Error:  # nothing of it came
-        return lines
+    command = f"{shlex.quote(os.fspath(python))} -m tools.query {shlex.quote(str(database))}"
+    lines = [f"The data is in {database.absolute()}. Two queries to start with:"]
+    for query in QUERIES:
+        lines += f'{command} "{query}"'.splitlines()
+        with suppress(duckdb.Error):  # nothing of it came
+            lines += answer(database, query)
+    return lines
