@@ -293,11 +293,10 @@ def test_the_queries_of_the_documents_give_the_answers_of_the_readme_in_postgres
 
 def test_the_query_of_the_pages_under_a_page_runs_on_postgresql(sample: Synced, server: int) -> None:
     (query,) = queries("notion.md", "PostgreSQL")
-    (example,) = re.findall("[0-9a-f-]{36}", query)
+    (parent,) = re.findall("[0-9a-f-]{36}", query)
     paths = {id: page["path"] for id, page in sample.records["pages"].items()}
-    parent = next(path[-1] for path in paths.values() if path)
     with closing(connect(server)) as connection, connection.cursor() as cursor:
         cursor.execute("SET search_path TO sample")
-        cursor.execute(query.replace(example, parent))
+        cursor.execute(query)
         found = {row[0] for row in cursor.fetchall()}
-    assert found == {id for id, path in paths.items() if parent in path}
+    assert found == {id for id, path in paths.items() if parent in path} != set()

@@ -1,9 +1,11 @@
 """`make run`, as somebody runs it first: the sample, then a workspace of their own, and so on."""
 
 import re
+import shutil
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import duckdb
@@ -17,7 +19,8 @@ from integration_tests.runs import ROOT, Program, clone, rows, run
 
 SCREEN = 40  # lines
 WITHOUT_USERS = "Skipped: users. Switch on 'Read user information' in the connection's settings."
-README_OF_MAKE_RUN = (ROOT / "README.md").read_text().split("### `make run`")[1].split("\n### ")[0]
+README = (ROOT / "README.md").read_text()
+USAGE_OF_MAKE_RUN = (ROOT / "docs" / "usage.md").read_text().split("## `make run`\n")[1].split("\n## ")[0]
 WITHOUT_COMMENTS = "Skipped: comments. Switch on 'Read comments' in the connection's settings."
 
 
@@ -98,7 +101,7 @@ def test_the_two_commands_that_it_prints_give_the_answers_that_it_shows(sample: 
     assert f"The data is in {sample.folder}/sample.duckdb." in sample.printed
 
 
-# What the queries of the README give, in their order.
+# What the queries of destinations.md give, in their order.
 ANSWERS: list[list[tuple[Any, ...]]] = [
     [("Yuki Lindqvist", 8), ("Margo Sol", 7), ("Tomasz Brandt", 7), ("All hands", 1)],
     [("Open evening", "Running", 70), ("New web shop", "Idea", 12.5)],
@@ -116,15 +119,85 @@ ANSWERS: list[list[tuple[Any, ...]]] = [
 ]
 
 
-def test_the_queries_of_the_readme_give_their_answers(sample: Program) -> None:
-    section = (ROOT / "README.md").read_text().split("Databases as tables\n")[1].split("\n## ")[0]
-    queries = re.findall(r"```sql\n(.+?)```", section, re.DOTALL)
+def queries(file: str, heading: str) -> list[str]:
+    """The queries of a document that follow what a regular expression describes."""
+    text = (ROOT / "docs" / file).read_text()
+    found = re.findall(rf"{heading}```sql\n(.+?)\n *```", text, re.DOTALL | re.MULTILINE)
+    return [dedent(each) for each in found]
+
+
+def test_the_queries_for_duckdb_give_their_answers(sample: Program) -> None:
+    of_destinations = queries("destinations.md", "^DuckDB:\n\n")
 
     with duckdb.connect(str(sample.folder / "sample.duckdb"), read_only=True) as connection:
-        answers = [connection.execute(each).fetchall() for each in queries]
+        answers = [connection.execute(each).fetchall() for each in of_destinations]
 
     assert answers == ANSWERS
-    assert not any("json" in each.lower() for each in queries)
+    assert not any("json" in each.lower() for each in of_destinations)
+
+
+def test_the_queries_of_the_guide_give_their_answers(sample: Program, tmp_path: Path) -> None:
+    below, deleted, also_deleted, not_trashed, gone, links = (
+        each for each in queries("notion.md", "") if "::jsonb" not in each
+    )
+    file = shutil.copy(sample.folder / "sample.duckdb", tmp_path)
+    workspace = Workspace.load(SAMPLE)
+    (handbook,) = re.findall("[0-9a-f-]{36}", below)
+    with duckdb.connect(str(file)) as connection:
+
+        def ids(query: str) -> list[str]:
+            return sorted(row[0] for row in connection.execute(f"SELECT id FROM ({query.rstrip(';')})").fetchall())
+
+        assert ids(below) == ids(f"SELECT id FROM pages WHERE path::VARCHAR LIKE '%{handbook}%'") != []
+        assert ids(deleted) == ids(also_deleted) == []
+        assert ids(not_trashed) == ids("SELECT id FROM pages")
+        assert ids(links) == sorted(
+            placed.block["id"]
+            for page in workspace.page_ids()
+            for placed in workspace.blocks_of(page)
+            if placed.block["type"] == "image" and placed.block["image"]["type"] == "file"
+        )
+        # A page is edited, and the new version of it has one block less; the page of another one is gone.
+        block, page = connection.execute("SELECT id, page_id FROM blocks ORDER BY id LIMIT 1").fetchall()[0]
+        later = f"'2027-01-01' WHERE page_id = '{page}' AND id <> '{block}'"
+        connection.execute(f"UPDATE blocks SET page_last_edited_time = {later}")
+        connection.execute(f"UPDATE pages SET last_edited_time = '2027-01-01' WHERE id = '{page}'")
+        connection.execute(f"CREATE TABLE pages_now AS SELECT * FROM pages WHERE id <> '{page}'")
+        connection.execute(f"INSERT INTO trashed_pages (id) VALUES ('{page}')")
+        assert ids(deleted) == ids(also_deleted) == [block]
+        assert ids(gone) == [page]
+        assert page not in ids(not_trashed)
+
+
+def blocks_of_readme() -> list[str]:
+    return re.findall(r"```(?:bash)?\n(.+?)```", README, re.DOTALL)
+
+
+def test_the_readme_shows_what_make_run_prints(sample: Program) -> None:
+    def without_times(lines: list[str]) -> list[str]:
+        return [re.sub(r"\d+\.\d(?=\s|$)", "", line).rstrip().replace("/home/ada/source-notion", "") for line in lines]
+
+    command, shown = blocks_of_readme()[:2]
+    printed = [line.replace(str(sample.folder), "") for line in sample.screen()]
+
+    assert command == "make run\n"
+    lines = [line for line in shown.splitlines() if line != "..."]
+    assert [line for line in without_times(lines) if line not in without_times(printed)] == []
+
+
+def test_the_query_of_the_readme_gives_the_answer_that_it_shows(sample: Program) -> None:
+    query, answer = blocks_of_readme()[2:4]
+
+    assert run(["bash", "-ec", query], sample.folder).printed == answer
+
+
+def test_the_queries_of_the_page_about_make_run_succeed(sample: Program) -> None:
+    (block,) = re.findall(r"```bash\n(\.venv.+?)```", USAGE_OF_MAKE_RUN, re.DOTALL)
+
+    done = run(["bash", "-ec", block], sample.folder)
+
+    assert done.code == 0, done.printed
+    assert {"Tomasz Brandt", "tasks_6da170cb0d58", "page_markdown"} <= {*re.split("  +|\n", done.printed)}
 
 
 # --------------------------------------------------------------------------- a workspace after it
@@ -161,8 +234,8 @@ def session(sample: Program) -> Session:
     with StandIn(workspace, token=TOKEN) as api:
         api.answer(times(1, on("GET", "/v1/blocks/.*", rate_limited(3))))
         variables: dict[str, Any] = {**api.environment(), "NOTION_TOKEN": TOKEN}
-        (block,) = re.findall(r"```bash\n(.*make run\n)```", README_OF_MAKE_RUN, re.DOTALL)
-        first = run(["bash", "-ec", block], folder, on_terminal=True, **variables)
+        (block,) = re.findall(r"```bash\n(.*make run\n)```", USAGE_OF_MAKE_RUN, re.DOTALL)
+        first = run(["bash", "-ec", block.replace("ntn_...", TOKEN)], folder, on_terminal=True, **variables)
         assert first.code == 0, first.printed
         first_truth, first_rows = truth(workspace) | tables(workspace), rows(database, read)
         workspace.edit()

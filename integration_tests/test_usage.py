@@ -1,28 +1,36 @@
-"""The blocks of the README, run as they are, against the stand-in that runs by itself."""
+"""The blocks of docs/usage.md, run as they are, against the mock server that runs by itself."""
 
+import asyncio
 import json
 import re
 import shlex
+import socket
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import SAMPLE
+from fastmcp import Client
+from fastmcp.client.transports import StdioTransport
 from loaders import program, truth
 
+from fake_notion.stand_in import StandIn
 from fake_notion.workspace import Workspace
 from integration_tests.runs import ROOT, Program, query, run
 from tools.bundle import write_bundle
+from tools.sync import SAMPLE_TOKEN
 
-README = (ROOT / "README.md").read_text()
+USAGE = (ROOT / "docs" / "usage.md").read_text()
 EXPECTED = truth(Workspace.load(SAMPLE))
 
 
 def blocks(title: str, language: str) -> list[str]:
     """The blocks of a section, in their order."""
-    section = re.split(r"\n##+ ", README.partition(f"### {title}\n")[2])[0]
+    section = re.split(r"\n##+ ", USAGE.partition(f"## {title}\n")[2])[0]
     return re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)
 
 
@@ -59,7 +67,7 @@ def messages(text: str) -> list[dict]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_the_commands_of_the_readme_succeed_in_their_order(commands: Commands) -> None:
+def test_the_commands_succeed_in_their_order(commands: Commands) -> None:
     assert commands.commands.code == 0, commands.commands.printed
     printed = messages(commands.commands.printed)
     statuses = [each["connectionStatus"] for each in printed if "connectionStatus" in each]
@@ -70,7 +78,7 @@ def test_the_commands_of_the_readme_succeed_in_their_order(commands: Commands) -
     assert "pages" in [stream["name"] for stream in catalog["streams"]]
 
 
-def test_the_first_read_of_the_readme_gives_all_pages_and_the_second_the_newest(
+def test_the_first_read_gives_all_pages_and_the_second_the_newest(
     commands: Commands,
 ) -> None:
     def pages(text: str) -> list[str]:
@@ -101,7 +109,7 @@ def test_the_stand_in_prints_each_request_and_in_the_end_how_many_there_were(
 
 
 # Each block by itself, in one process: PyAirbyte takes seconds to import.
-RUN_BLOCKS = "import sys\nfor block in sys.argv[1:]:\n    exec(compile(block, 'README.md', 'exec'), {})\n"
+RUN_BLOCKS = "import sys\nfor block in sys.argv[1:]:\n    exec(compile(block, 'usage.md', 'exec'), {})\n"
 
 
 @pytest.fixture(scope="module")
@@ -129,14 +137,14 @@ def python_blocks(tmp_path_factory: pytest.TempPathFactory) -> Program:
 
 
 @pytest.mark.parametrize("file", ["notion.duckdb", "notion_from_bundle.duckdb"])
-def test_the_python_blocks_of_the_readme_bring_the_data_where_it_says(python_blocks: Program, file: str) -> None:
+def test_the_python_blocks_bring_the_data_where_it_says(python_blocks: Program, file: str) -> None:
     assert python_blocks.code == 0, python_blocks.printed
     for stream in ("pages", "blocks"):
         ids = query(python_blocks.folder / file, f"SELECT id FROM {stream} ORDER BY id")
         assert ids == EXPECTED[stream]
 
 
-def test_the_python_blocks_of_the_readme_give_records_and_documents_without_a_database(python_blocks: Program) -> None:
+def test_the_python_blocks_give_records_and_documents_without_a_database(python_blocks: Program) -> None:
     printed = dict(re.findall("^(Users|Documents): (.*)$", python_blocks.printed, re.MULTILINE))
     documents = printed["Documents"].split()
 
@@ -146,7 +154,70 @@ def test_the_python_blocks_of_the_readme_give_records_and_documents_without_a_da
     assert len(documents) == len(set(documents)) > 0
 
 
-def test_the_extra_that_the_readme_installs_brings_pyairbyte() -> None:
-    (extra,) = re.findall(r"`pip install '\.\[(\w+)\]'` installs", README)
+# ----------------------------------------------------------------------- the programs that others bring
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which `make bundle` and the configuration of the command line are done."""
+    folder = tmp_path_factory.mktemp("bundle")
+    write_bundle(folder / "dist")
+    (folder / "secrets").mkdir()
+    credentials = {"auth_type": "token", "token": SAMPLE_TOKEN}
+    (folder / "secrets" / "config.json").write_text(json.dumps({"credentials": credentials}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def variables() -> Iterator[dict[str, str]]:
+    """The environment of a shell with the exports of a mock server and the programs of this environment."""
+    with StandIn(Workspace.load(SAMPLE), token=SAMPLE_TOKEN) as api:
+        path = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+        yield {**api.environment(), **path, "NOTION_TOKEN": SAMPLE_TOKEN, "DO_NOT_TRACK": "1"}
+
+
+def test_the_runtimes_own_program_checks_the_bundle(bundle: Path, variables: dict[str, str]) -> None:
+    command, _ = blocks("With the runtime's programs", "bash")
+
+    done = run(["bash", "-ec", command], bundle, **variables)
+
+    statuses = [each["connectionStatus"] for each in messages(done.printed) if "connectionStatus" in each]
+    assert statuses == [{"status": "SUCCEEDED"}], done.printed
+
+
+def test_the_server_of_the_builder_reads_a_stream_of_the_bundle(bundle: Path, variables: dict[str, str]) -> None:
+    _, start = blocks("With the runtime's programs", "bash")
+    (ask,) = blocks("With the runtime's programs", "python")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    server = Program(
+        ["bash", "-ec", start.replace("8000", port).replace("manifest-", "exec manifest-")], bundle, variables
+    )
+    server.start().wait_for("running on")
+
+    done = run([sys.executable, "-c", ask.replace("8000", port)], bundle, **variables)
+    server.interrupt()
+    server.end()
+
+    assert done.printed.split() == ["Users:", *EXPECTED["users"]]
+
+
+def test_an_assistant_reads_a_stream_through_the_mcp_server(bundle: Path, variables: dict[str, str]) -> None:
+    server, arguments = map(json.loads, blocks("From an assistant", "json"))
+    (how,) = server["mcpServers"].values()
+    environment = {**how["env"], **variables, "AIRBYTE_LOGGING_ROOT": str(bundle)}
+    transport = StdioTransport(program(how["command"]), [], env=environment, cwd=str(bundle))
+
+    async def read() -> Any:
+        async with Client(transport) as client:
+            return await client.call_tool("read_source_stream_records", {**arguments, "stream_name": "users"})
+
+    (answer,) = asyncio.run(read()).content
+    assert sorted(user["id"] for user in json.loads(answer.text)) == EXPECTED["users"]
+
+
+def test_the_extra_that_the_page_installs_brings_pyairbyte() -> None:
+    (extra,) = re.findall(r"`pip install '\.\[(\w+)\]'` installs", USAGE)
     text = (ROOT / "pyproject.toml").read_text().partition(f"\n{extra} = [")[2].partition("]")[0]
     assert {"airbyte", "duckdb"} <= set(re.findall(r'"(\w+)>=', text))
