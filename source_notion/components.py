@@ -305,8 +305,8 @@ class BlockTreeRetriever(PageContentRetriever):
             if original:
                 if original not in read:
                     self._check_original(original, children_of)
-            elif not block.get("has_children") or block.get("type") == "unsupported":
-                continue
+            elif block.get("has_children") is False or block.get("type") == "unsupported":
+                continue  # if Notion does not say whether there are children, ask for them
             elif block["id"] in read:
                 what = f"page_id {page['page_id']}, children of block_id {block['id']}"
                 self.skipped.warn(self.name, what, "read already", "the block contains itself.")
@@ -335,7 +335,7 @@ class BlockTreeRetriever(PageContentRetriever):
         The content is read with its original. A copy's own children call may answer 404, so the original is asked for
         once: if it is out of reach, that is worth a warning. https://github.com/openclaw/notcrawl/issues/37
         """
-        if block.get("type") != "synced_block" or not block.get("has_children"):
+        if block.get("type") != "synced_block" or block.get("has_children") is False:
             return None
         return fields_of(fields_of(block.get("synced_block")).get("synced_from")).get("block_id")
 

@@ -137,6 +137,8 @@ def test_more_days_find_what_fewer_missed_on_the_pages_that_they_add(
 def test_a_sync_that_is_cut_off_passes_by_no_page_of_the_next_choice(
     workspace: Workspace, api: StandIn, pages: list[str], clock: Clock, cut_off: Optional[int]
 ) -> None:
+    for number in range(10):  # so many that a state comes between two of them
+        workspace.add_page(last_edited_time=ago(2 + number / 10))
     first = sync("comments")
     missed = [workspace.add_comment(page, "Missed", ago(0.5)) for page in pages[2:]]
     workspace.add_comment(pages[0], "Newer", ago(0.2))

@@ -806,4 +806,4 @@ def test_a_row_of_which_notion_gives_the_id_alone_is_left_out_with_a_warning(
     assert result.ids(table) == [shown]
     assert result.errors == {}
     (warning,) = result.warnings
-    assert hidden in warning and "its id alone" in warning
+    assert hidden in warning and "only its id" in warning

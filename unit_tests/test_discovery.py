@@ -652,7 +652,7 @@ def test_comments_of_pages_arrive_whose_place_notion_does_not_say(
     assert sorted(result.ids("comments")) == sorted(comments)
     assert result.errors == {}
     (warning,) = result.warnings
-    assert f"about blocks/{toggle}" in warning and "Unexpected error." in warning
+    assert f"blocks/{toggle}" in warning and "Unexpected error." in warning
 
 
 def test_a_page_edited_while_rows_are_asked_for_arrives_however_long_that_takes(

@@ -104,7 +104,7 @@ def test_the_parent_page_of_listed_pages_cannot_be_asked_for(
     assert_all_arrive(result, [*pages, *below])
     assert result.errors == {}
     (warning,) = result.warnings
-    assert f"about pages/{parent}" in warning and "Read content" not in result.errors
+    assert f"pages/{parent}" in warning and "Read content" not in result.errors
     assert sum(request.path == f"/v1/pages/{parent}" for request in api.requests) <= 2
     for record in result.records["pages"]:
         assert not record["path"] or parent in record["path"] or record["id"] in pages
