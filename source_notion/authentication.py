@@ -88,8 +88,8 @@ class NotionAuthenticator(DeclarativeSingleUseRefreshTokenOauth2Authenticator):
             )
         if not re.fullmatch("[!-~]+", token):  # such a header would be refused by an error that quotes it
             raise config_error(
-                "The access token holds a blank, a line break or another character that no token has. "
-                "Copy it again, whole and with nothing around it."
+                "The access token contains a space, a line break or another character that no token has. "
+                "Copy the whole token again, with nothing around it."
             )
         return token
 

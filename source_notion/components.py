@@ -73,8 +73,8 @@ class SearchRetriever(NotionRetriever):
             yield from self._moved_to_the_front(listing, records_of, stream_slice)
         if listing.is_incomplete:
             LOGGER.warning(
-                f"Notion's search gave the stream {self.label} no more than its newest {listing.size} items, and says "
-                "that there are more. They are missing until they are edited."
+                f"Notion's search gave the stream {self.label} only its newest {listing.size} items, although there "
+                "are more. The others are missing until they are edited."
             )
 
     def _moved_to_the_front(

@@ -81,7 +81,7 @@ class PageRouter(SubstreamPartitionRouter):
             if stops:
                 LOGGER.warning(
                     f"Stream {self._stream_name} stops here, because {self.MAX_FAILURES_IN_A_ROW} pages in a row could "
-                    "not be read. The next sync goes on from there."
+                    "not be read. The next sync continues from there."
                 )
                 return
             about = {
@@ -147,8 +147,8 @@ class PageRouter(SubstreamPartitionRouter):
         self._skipped.summarize(stream)
         if progress.asked_since:
             LOGGER.warning(
-                f"Stream {stream} asked only the pages edited since {progress.asked_since}, as the settings say. What is "
-                "new on older pages is missing. It arrives when the page is edited, or all of it when the setting is empty."
+                f"Stream {stream} asked only about pages edited since {progress.asked_since}, as the settings say. New "
+                "comments on older pages are missing. They arrive if their page is edited or the setting is emptied."
             )
         said = f"Stream {stream} found {ways['search']} pages through search"
         if self.config.get("page_discovery") == "search":

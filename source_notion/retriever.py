@@ -101,11 +101,11 @@ class Listing:
         cursor: Any = body.get("next_cursor")
         failure = ""
         if not cursor:
-            failure = "says that there is more, but not where"
+            failure = "says that there is more, but has no cursor"
         elif cursor in self._cursors:
-            failure = "leads back to a page that was read already"
+            failure = "repeats a page that was read already"
         elif self._answers_without_news == self.MAX_ANSWERS_WITHOUT_NEWS:
-            failure = f"does not end: {self._answers_without_news} pages held nothing new"
+            failure = f"does not end: {self._answers_without_news} pages in a row had nothing new"
         if failure:
             raise transient_error(
                 f"Notion's listing for the stream {self._stream} {failure}. The stream stops here so that nothing is lost; "
@@ -151,8 +151,8 @@ class Restarts(PaginationTracker):
         self._restarts += 1
         if self._restarts > self._max_restarts:
             raise transient_error(
-                f"Notion called the cursor of a listing for the stream {self._stream} invalid {self._restarts} times, "
-                "each time after the listing had started over. The next sync reads it again."
+                f"Notion rejected the cursor of a listing for the stream {self._stream} {self._restarts} times, although the "
+                "listing started over each time. The next sync reads it again."
             )
         return previous_stream_slice
 

@@ -24,6 +24,6 @@ def refuse_impossible_start_date(config: Mapping[str, Any]) -> None:
         ) from None
     if start > datetime.now(timezone.utc):
         raise config_error(
-            f"The start date '{value}' lies in the future: nothing would be read. Choose a date in the past, or leave "
+            f"The start date '{value}' is in the future: nothing would be read. Choose a date in the past, or leave "
             "it out to read the last two years."
         )

@@ -143,9 +143,9 @@ class RowsRetriever(NotionRetriever):
                 return
             if last == created_since:
                 raise config_error(
-                    f"Notion gives no more than 10,000 rows of a query, and more rows of {self.name} "
-                    f"were created in one minute, {last}. The stream stops here so that nothing is lost. A "
-                    "later start date may leave them out."
+                    f"Notion gives at most 10,000 rows of a query, and more rows of {self.name} were created in one "
+                    f"minute, {last}. The stream stops here so that nothing is lost. To skip them, set a later start "
+                    "date."
                 )
             created_since = last
 

@@ -36,7 +36,7 @@ def asked_for(api: StandIn) -> list[str]:
 
 
 def missing(result: Sync) -> list[str]:
-    return [each for each in result.warnings if "asked only the pages edited since" in each]
+    return [each for each in result.warnings if "asked only about pages edited since" in each]
 
 
 @pytest.fixture
@@ -56,8 +56,8 @@ def test_only_pages_edited_within_the_days_are_asked_and_a_warning_says_what_is_
     assert asked_for(api) == sorted(pages[:2])
     assert {each["page_id"] for each in result.records["comments"]} == set(pages[:2])
     assert result.warnings == [
-        f"Stream comments asked only the pages edited since {day(7)}, as the settings say. What is new on older pages is "
-        "missing. It arrives when the page is edited, or all of it when the setting is empty."
+        f"Stream comments asked only about pages edited since {day(7)}, as the settings say. New comments on older "
+        "pages are missing. They arrive if their page is edited or the setting is emptied."
     ]
     assert result.state["comments"]["parent_state"]["every_page"]["asked_since"] == day(7)
 

@@ -60,7 +60,7 @@ def test_a_token_that_holds_what_no_token_holds_is_refused_and_never_printed(
     api: StandIn, capsys: pytest.CaptureFixture[str], token: str
 ) -> None:
     config = {"credentials": {"auth_type": "token", "token": token}}
-    sentence = "The access token holds a blank, a line break or another character that no token has."
+    sentence = "The access token contains a space, a line break or another character that no token has."
 
     status, message = check(**config)
     discovered = run("discover", config)
@@ -137,7 +137,7 @@ BAD_START_DATES = {
     "without milliseconds": ("2026-01-01T00:00:00Z", "does not match"),
     "impossible": ("2026-02-30T00:00:00.000Z", "'2026-02-30T00:00:00.000Z' is not a possible date"),
     "an impossible hour": ("2026-02-03T25:00:00.000Z", "is not a possible date"),
-    "future": (FUTURE, f"The start date '{FUTURE}' lies in the future"),
+    "future": (FUTURE, f"The start date '{FUTURE}' is in the future"),
 }
 
 

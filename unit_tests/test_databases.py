@@ -202,7 +202,7 @@ def test_a_minute_that_alone_holds_too_much_fails_its_stream_and_the_others_go_o
 
     assert set(result.errors) == {table, ""}
     assert (
-        f"Notion gives no more than 10,000 rows of a query, and more rows of {table} were created in one "
+        f"Notion gives at most 10,000 rows of a query, and more rows of {table} were created in one "
         f"minute, {day(3)}." in result.errors[table]
     )
     assert result.state[table] == {"last_edited_time": CONFIG["start_date"]}

@@ -371,8 +371,8 @@ def test_has_more_without_a_cursor_fails_the_stream_with_a_sentence(
     result = sync(stream)
 
     assert result.errors[stream].endswith(
-        f"Notion's listing for the stream {stream} says that there is more, but not where. To lose "
-        "nothing, the stream stops here; the next sync reads it again."
+        f"Notion's listing for the stream {stream} says that there is more, but has no cursor. The "
+        "stream stops here so that nothing is lost; the next sync reads it again."
     )
     if stream == "pages":
         assert sorted(sync("pages", state=result.state).ids("pages")) == sorted(pages)
@@ -393,7 +393,7 @@ def test_a_cursor_that_repeats_fails_the_stream_with_a_sentence(
 
     result = sync("pages")
 
-    assert "leads back to a page that was read already" in result.errors["pages"]
+    assert "repeats a page that was read already" in result.errors["pages"]
     assert sum(map(lists_pages, api.requests)) == 3
 
 
@@ -412,7 +412,7 @@ def test_a_search_that_never_ends_fails_the_stream_with_a_sentence(
 
     result = sync("pages")
 
-    assert "does not end: 50 pages held nothing new" in result.errors["pages"]
+    assert "does not end: 50 pages in a row had nothing new" in result.errors["pages"]
     assert sum(map(lists_pages, api.requests)) == 52  # two that are new, and 50
 
 
@@ -509,7 +509,7 @@ def test_400_start_cursor_invalid_fails_the_stream_when_it_stays(
 
     result = sync("pages")
 
-    assert "Notion called the cursor of a listing for the stream pages invalid 4 times" in (result.errors["pages"])
+    assert "Notion rejected the cursor of a listing for the stream pages 4 times" in (result.errors["pages"])
     assert sum(map(lists_pages, api.requests)) == 8
     assert result.ids("pages") == []
 
@@ -838,7 +838,7 @@ def test_a_search_that_says_it_is_incomplete_is_taken_as_far_as_it_goes_with_a_w
     assert result.errors == {}
     assert sorted(result.ids("pages")) == sorted(pages[50:])
     (warning,) = result.warnings
-    assert "the stream pages no more than its newest 200 items" in warning
+    assert "the stream pages only its newest 200 items" in warning
 
 
 def test_values_that_several_threads_parse_at_once_disturb_none_of_them(workspace: Workspace, api: StandIn) -> None:
