@@ -179,7 +179,7 @@ def variables() -> Iterator[dict[str, str]]:
 def test_the_runtimes_own_program_checks_the_bundle(bundle: Path, variables: dict[str, str]) -> None:
     command, _ = blocks("With the runtime's programs", "bash")
 
-    done = run(["bash", "-ec", command], bundle, **variables)
+    done = run(["bash", "-ec", command], bundle, False, **variables)
 
     statuses = [each["connectionStatus"] for each in messages(done.printed) if "connectionStatus" in each]
     assert statuses == [{"status": "SUCCEEDED"}], done.printed
@@ -196,7 +196,7 @@ def test_the_server_of_the_builder_reads_a_stream_of_the_bundle(bundle: Path, va
     )
     server.start().wait_for("running on")
 
-    done = run([sys.executable, "-c", ask.replace("8000", port)], bundle, **variables)
+    done = run([sys.executable, "-c", ask.replace("8000", port)], bundle, False, **variables)
     server.interrupt()
     server.end()
 
