@@ -1,7 +1,7 @@
 """Airbyte's own checks, on the bundle, and `make run` with the next PyAirbyte: `python -m tools.gates FOLDER PROGRAMS`.
 
-FOLDER holds the bundle; PROGRAMS is where `airbyte-ops` and its Python are, with a release candidate of PyAirbyte. Nothing here needs a network: what does is
-skipped by name, with its reason.
+FOLDER holds the bundle; PROGRAMS is where `airbyte-ops` and its Python are, with a release candidate of PyAirbyte.
+Nothing here needs a network: what does is skipped by name, with its reason.
 """
 
 import json
