@@ -43,6 +43,20 @@ NASTY: dict[str, tuple[Any, list[Any]]] = {
     "Link": ("url", ["https://example.com/?a='b'&c=\"", None, None]),
 }
 
+# Names that destinations would cut, refuse or take for one another: the property, its id and its column.
+QUESTION = "How likely are you to recommend our ceramics courses to a friend, today"
+NASTY_NAMES = {
+    f"{QUESTION}?": ("a", "how_likely_are_you_to_recommend_our_ceramics_courses_to_a_fr_61"),
+    f"{QUESTION}, and why?": ("b", "how_likely_are_you_to_recommend_our_ceramics_courses_to_a_fr_62"),
+    "2026": ("c", "_2026_63"),
+    "#2026": ("d", "_2026_64"),
+    "_airbyte_meta": ("e", "airbyte_meta_65"),
+    "Größe": ("f", "gr__e_66"),
+    "Grüße": ("g", "gr__e_67"),
+    "🏺": ("h", "__68"),
+    "🏺🏺": ("i", "___69"),
+}
+
 
 def nasty_workspace() -> Workspace:
     workspace = Workspace("Nasty")
@@ -50,10 +64,12 @@ def nasty_workspace() -> Workspace:
     workspace.add_block(home, text="\0 \\ ' \" \n $1 %s 🏺")
     workspace.add_block(home, "code", "SELECT 'x'; -- \\u0000", language="sql")
     database = workspace.add_database(home, "select")
-    source = workspace.add_data_source(database, properties={name: kind for name, (kind, _) in NASTY.items()})
+    properties = {name: kind for name, (kind, _) in NASTY.items()}
+    named = {name: {"type": "rich_text", "id": id} for name, (id, _) in NASTY_NAMES.items()}
+    source = workspace.add_data_source(database, properties={**properties, **named})
     for number in range(3):
         values = {name: values[number] for name, (_, values) in NASTY.items() if values[number] is not None}
-        workspace.add_row(source, values)
+        workspace.add_row(source, {**values, **{name: f"{name} of {number}" for name in NASTY_NAMES}})
     return workspace
 
 
@@ -257,6 +273,14 @@ def test_the_nasty_values_arrive(nasty: Synced, destination: str) -> None:
     assert float(rows[0]["number"]) == pytest.approx(NASTY["Number"][1][0], rel=1e-14)
     assert [row["number"] for row in rows[1:]] == NASTY["Number"][1][1:]
     assert [each and int(each) for each in (row["order"] for row in rows)] == [9007199254740991, 0, None]
+
+
+@pytest.mark.parametrize("destination", DESTINATIONS)
+def test_the_values_of_nasty_names_arrive_each_in_its_own_column(nasty: Synced, destination: str) -> None:
+    rows = nasty_rows(nasty, destination)
+
+    found = {name: [row.get(column) for row in rows] for name, (_, column) in NASTY_NAMES.items()}
+    assert found == {name: [f"{name} of {number}" for number in range(3)] for name in NASTY_NAMES}
 
 
 def test_pyairbyte_changes_what_the_documents_say_and_nothing_else(nasty: Synced) -> None:

@@ -56,19 +56,18 @@ class TableFinder(Retriever):
         links = choice["links"] if choice.get("selection") == "some" else []
         chosen = {id_in(link): link for link in links}
         found: set[str] = set()
-        tables: set[str] = set()
-        for data_source in self.lookup.all_data_sources() if takes_all or chosen else []:
-            ids = {data_source["id"], parent_of(data_source)[1] or ""}
+        tables: dict[str, str] = {}
+        listed = self.lookup.all_data_sources() if takes_all or chosen else []
+        for id, data_source in {each["id"]: each for each in listed}.items():
+            ids = {id, parent_of(data_source)[1] or ""}
             found |= ids
-            name = stream_name_of(data_source)
-            if (
-                name in tables
-                or not (takes_all or ids & chosen.keys())
-                or not self.lookup.is_in_scope(data_source["id"])
-            ):
+            if not (takes_all or ids & chosen.keys()) or not self.lookup.is_in_scope(id):
                 continue
-            tables.add(name)
-            table = {"id": data_source["id"], "properties": fields_of(data_source.get("properties"))}
+            name = stream_name_of(data_source)
+            if tables.setdefault(name, id) != id:
+                LOGGER.warning(f"The data source {id} is missing: {name} is the table of {tables[name]}. Rename one.")
+                continue
+            table = {"id": id, "properties": fields_of(data_source.get("properties"))}
             yield {"name": name, "table": json.dumps(table)}
         for link in (chosen[each] for each in chosen.keys() - found):
             message = (

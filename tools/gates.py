@@ -1,7 +1,7 @@
-"""Airbyte's own checks, on the bundle: `python -m tools.gates FOLDER PROGRAMS`.
+"""Airbyte's own checks, on the bundle, and `make run` with the next PyAirbyte: `python -m tools.gates FOLDER PROGRAMS`.
 
-FOLDER holds the bundle; PROGRAMS is where `airbyte-ops` and its Python are. Nothing here needs a network: what does is
-skipped by name, with its reason.
+FOLDER holds the bundle; PROGRAMS is where `airbyte-ops` and its Python are, with a release candidate of PyAirbyte.
+Nothing here needs a network: what does is skipped by name, with its reason.
 """
 
 import json
@@ -66,10 +66,25 @@ def standard_tests(bundle: Path) -> int:
         return subprocess.run(command, env=variables).returncode
 
 
+def sync_with_the_next_pyairbyte(programs: Path) -> int:
+    """Sync the sample workspace through the release candidate; gives the exit code, and says why if it is not 0."""
+    variables = {**_offline(), "PYTHONPATH": str(ROOT)}
+    variables.pop("NOTION_TOKEN", None)
+    command = [str(programs / "python"), "-m", "tools.sync"]
+    with TemporaryDirectory() as folder:
+        done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True)
+    print(
+        "The sample workspace was synced through the next PyAirbyte."
+        if not done.returncode
+        else done.stdout + done.stderr
+    )
+    return done.returncode
+
+
 def _offline() -> dict[str, str]:
     return {**os.environ, "DO_NOT_TRACK": "1", "AIRBYTE_OFFLINE_MODE": "1", "PYTHONWARNINGS": "ignore"}
 
 
 if __name__ == "__main__":
     folder, programs = Path(sys.argv[1]).absolute(), Path(sys.argv[2]).absolute()
-    sys.exit(quality_checks(folder, programs) or standard_tests(folder))
+    sys.exit(quality_checks(folder, programs) or standard_tests(folder) or sync_with_the_next_pyairbyte(programs))

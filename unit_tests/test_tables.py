@@ -830,6 +830,19 @@ def test_data_sources_whose_ids_share_their_beginning_give_different_streams(api
     assert first != second
 
 
+def test_of_two_data_sources_that_would_be_one_stream_a_warning_names_the_one_that_is_missing(api: StandIn) -> None:
+    first, second = source_id_of(7), "00000000-0000-8000-0000-000000000007"
+    answer_with(api, *(data_source(source_id=each) for each in (first, second, first)))
+
+    result = sync("table_000000000007")
+
+    assert result.errors == {}
+    assert [each.path for each in api.requests] == ["/v1/search", f"/v1/data_sources/{first}/query"]
+    assert result.warnings == [
+        f"The data source {second} is missing: table_000000000007 is the table of {first}. Rename one."
+    ]
+
+
 @cases(3)
 @given(st.lists(st.lists(st.text(max_size=80), max_size=3), min_size=50, max_size=50), st.uuids())
 def test_every_stream_name_is_one_that_all_warehouses_take(titles: list[list[str]], some_id: Any) -> None:
