@@ -34,7 +34,7 @@ STOPPED = 130  # the exit code of a program that Ctrl-C has ended
 
 
 def main() -> None:
-    """Sync, then show what there is now and one query to try."""
+    """Sync, then show what there is now and two queries to try."""
     token = os.environ.get("NOTION_TOKEN", "").strip()
     _start_date()  # before anything is asked
     try:
