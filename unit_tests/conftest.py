@@ -69,7 +69,7 @@ class Sync:
 
 def catalog_of(*streams: str, full_refresh: bool = False) -> ConfiguredAirbyteCatalog:
     """A catalog in the order in which `discover` lists the streams."""
-    first = ("blocks", "block_comments", "comments", "page_markdown", "pages")
+    first = ("blocks", "block_comments", "comments", "page_markdown", "pages", "files")
     builder = CatalogBuilder()
     for stream in sorted(streams, key=lambda each: first.index(each) if each in first else 9):
         full = full_refresh or stream == "users"
