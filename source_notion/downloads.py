@@ -37,6 +37,10 @@ class NotFetched(Exception):
     """A file that another attempt with the same link will not bring; the message says why."""
 
 
+class Refused(NotFetched):
+    """The storage does not give it: it is gone, or the link is too old."""
+
+
 @dataclass
 class StreamingRequester(HttpRequester):
     """The runtime's requester, which leaves the body to whoever reads it."""
@@ -63,8 +67,7 @@ class AnyAnswer(ErrorHandler):
 def fetch(requester: HttpRequester, link: str, target: Path) -> int:
     """Write what a link leads to into a file; gives its size in bytes.
 
-    Raises `NotFetched` if the storage refuses it or it is too large, and an error that names no link if no attempt
-    brought it whole.
+    Raises `NotFetched` if it is refused or too large, and an error without the link if no attempt brought it whole.
     """
     requester.logger.addFilter(without_signatures)
     where = StreamSlice(partition={}, cursor_slice={}, extra_fields={"download_target": link})
@@ -76,7 +79,7 @@ def fetch(requester: HttpRequester, link: str, target: Path) -> int:
             continue
         with response:
             if 400 <= response.status_code < 500 and response.status_code not in PASSING:
-                raise NotFetched(f"Notion's storage refuses it (status {response.status_code}).")
+                raise Refused(f"Notion's storage refuses it (status {response.status_code}).")
             if response.ok and _is_written(response, target):
                 return target.stat().st_size
     raise transient_error(f"Notion's storage did not send it whole in {ATTEMPTS} attempts.")

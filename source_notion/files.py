@@ -15,7 +15,7 @@ from airbyte_cdk.sources.utils.files_directory import get_files_directory
 from airbyte_cdk.utils.datetime_helpers import ab_datetime_try_parse
 
 from source_notion.components import BlockTreeRetriever
-from source_notion.downloads import NotFetched, fetch, path_for
+from source_notion.downloads import NotFetched, Refused, fetch, path_for
 from source_notion.objects import fields_of, reason_of, transient_error
 from source_notion.retriever import RecordsOfResponse, with_extra
 
@@ -148,7 +148,7 @@ class FilesRetriever(BlockTreeRetriever):
         is_renewed = _is_old(record.data) and self._is_renewed(record)
         try:
             self._write(record)
-        except NotFetched:
+        except Refused:
             if is_renewed or not self._is_renewed(record):
                 raise
             self._write(record)
