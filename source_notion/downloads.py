@@ -87,17 +87,15 @@ def fetch(requester: HttpRequester, link: str, target: Path) -> int:
 
 def _is_written(response: Any, target: Path) -> bool:
     """Write a body, part by part; if it is cut off, nothing is left of it."""
-    length = response.headers.get("Content-Length")
-    part, size = target.with_name(f"{target.name}.part"), 0
+    length = int(response.headers.get("Content-Length") or 0)
+    if length > MAX_BYTES:
+        raise NotFetched(f"It is larger than {MAX_BYTES:,} bytes, which is the most that Airbyte hands over.")
+    part = target.with_name(f"{target.name}.part")
     try:
         with part.open("wb") as file:
-            for chunk in [] if int(length or 0) > MAX_BYTES else response.iter_content(65_536):
-                size += file.write(chunk)
-                if size > MAX_BYTES:
-                    break
-        if max(size, int(length or 0)) > MAX_BYTES:
-            raise NotFetched(f"It is larger than {MAX_BYTES:,} bytes, which is the most that Airbyte hands over.")
-        if length and response.raw.tell() != int(length):  # in bytes that were sent, which may be compressed
+            for chunk in response.iter_content(1_000_000):
+                file.write(chunk)
+        if length and response.raw.tell() != length:  # both in bytes as sent, which may be compressed
             return False
         part.replace(target)
         return True

@@ -39,8 +39,8 @@ class File(TypedDict):
     last_edited_time: Optional[str]
 
 
-class Place(NamedTuple):
-    """A place that may hold a file: what its id adds to that of the page or block, its kind, and what is there."""
+class Spot(NamedTuple):
+    """A spot that may hold a file: what its id adds to that of the page or block, its kind, and what is there."""
 
     suffix: str
     kind: str
@@ -51,17 +51,17 @@ class Place(NamedTuple):
 
 def files_of(item: Mapping[str, Any], page_id: str) -> Iterator[File]:
     """The files that hang on a page or a block itself."""
-    for place in _places_in(item):
-        content = fields_of(place.content)
+    for spot in _spots_of(item):
+        content = fields_of(spot.content)
         file = fields_of(content.get(str(content.get("type"))))
         if content.get("type") in ("file", "external"):
             yield {
-                "id": f"{item['id']}{place.suffix}",
+                "id": f"{item['id']}{spot.suffix}",
                 "page_id": page_id,
                 "block_id": item["id"] if item.get("object") == "block" else None,
-                "property_id": place.property_id,
-                "property": place.property,
-                "kind": place.kind,
+                "property_id": spot.property_id,
+                "property": spot.property,
+                "kind": spot.kind,
                 "location": "notion" if content["type"] == "file" else "external",
                 "name": content.get("name") or _name_in(file.get("url")),
                 "url": file.get("url"),
@@ -70,17 +70,17 @@ def files_of(item: Mapping[str, Any], page_id: str) -> Iterator[File]:
             }
 
 
-def _places_in(item: Mapping[str, Any]) -> Iterator[Place]:
+def _spots_of(item: Mapping[str, Any]) -> Iterator[Spot]:
     content = item
     if item.get("object") == "block":
         content = fields_of(item.get(str(item.get("type"))))
-        yield Place("", str(item.get("type")), content)
+        yield Spot("", str(item.get("type")), content)
     for kind in ("icon", "cover"):
-        yield Place(f"/{kind}", kind, content.get(kind))
+        yield Spot(f"/{kind}", kind, content.get(kind))
     for name, value in fields_of(item.get("properties")).items():
         id, files = fields_of(value).get("id"), fields_of(value).get("files")
         for index, each in enumerate(files if isinstance(files, list) else []):
-            yield Place(f"/{id}/{index}", "property", each, id, name)
+            yield Spot(f"/{id}/{index}", "property", each, id, name)
 
 
 def _name_in(link: Any) -> Optional[str]:

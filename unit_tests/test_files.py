@@ -15,7 +15,6 @@ from fake_notion.entries import block
 from fake_notion.stand_in import Answer, Request, Rule, StandIn, on, times
 from fake_notion.values import emoji, external_file, hosted_file
 from fake_notion.workspace import Workspace
-from source_notion import downloads
 
 pytestmark = pytest.mark.usefixtures("prepared_manifest")
 
@@ -313,19 +312,6 @@ def test_a_file_that_is_too_large_costs_itself_and_is_not_read(
         "that Airbyte hands over."
     )
     assert len(api.downloads) == 2 and api.count(BLOCK) == 0
-
-
-def test_a_file_that_turns_out_too_large_costs_itself(
-    workspace: Workspace, api: StandIn, staging: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _, (large, there) = page_with(workspace, "w/large.mov", "w/there.png")
-    monkeypatch.setattr(downloads, "MAX_BYTES", 100_000)
-    api.storage.contents |= {"/w/large.mov": b"x" * 100_001, "/w/there.png": b"x" * 100_000}
-
-    result = sync("files", fetch_files=True)
-
-    assert contents(result, staging) == {there: b"x" * 100_000}
-    assert f"the content of file {large}: It is larger" in result.warnings[0]
 
 
 def test_a_file_without_a_link_is_a_record_and_a_warning(workspace: Workspace, api: StandIn, staging: Path) -> None:
