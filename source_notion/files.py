@@ -117,7 +117,9 @@ class FilesRetriever(BlockTreeRetriever):
 
     def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
         page_id = stream_slice.extra_fields["page_id"]
-        page, is_whole = self._item("pages", page_id, stream_slice), True
+        # The page in the listing says whether there are files, but its links may be old by now.
+        page = self._item("pages", page_id, stream_slice) if page_id in self.workspace.with_files else None
+        is_whole = True
         for item in chain([page] if page else [], super()._read_pages(records_generator_fn, stream_slice)):
             for file in files_of(item, page_id):
                 record = Record({**file}, self.name, stream_slice)
