@@ -12,7 +12,7 @@ from conftest import CONFIG, Sync, sync
 
 from fake_notion import values
 from fake_notion.entries import block
-from fake_notion.stand_in import Answer, Request, Rule, StandIn, on, times
+from fake_notion.stand_in import Answer, Request, Rule, StandIn, error, on, times
 from fake_notion.values import emoji, external_file, hosted_file
 from fake_notion.workspace import Workspace
 
@@ -158,6 +158,22 @@ def test_what_is_no_file_object_is_no_record_and_breaks_nothing(workspace: Works
     assert result.errors == {}
 
 
+def test_a_page_that_cannot_be_read_costs_itself_and_the_next_sync_reads_it(
+    workspace: Workspace, api: StandIn, naps: list[float]
+) -> None:
+    broken = workspace.add_page(title="Broken", icon=hosted_file("w/a.png"))
+    _, (image,) = page_with(workspace, "w/b.png")
+    api.answer(on("GET", f"/v1/pages/{broken}", error(500, "internal_server_error", "Unexpected.")))
+
+    first = sync("files")
+    api.reset_rules()
+    second = sync("files", state=first.state)
+
+    assert first.ids("files") == [image]
+    assert first.errors["files"] == f"Page {broken}: Notion returned an error (Unexpected.)."
+    assert f"{broken}/icon" in second.ids("files") and second.errors == {}
+
+
 # ---------------------------------------------------------------------------------- the files
 
 
@@ -178,6 +194,15 @@ def test_files_arrive_whole_and_those_elsewhere_are_not_fetched(
         (f"/w/{name}.png", record["url"].split("X-Amz-Signature=")[1].split("&")[0])
         for name, record in zip("ab", result.records["files"], strict=False)
     ]
+
+
+def test_a_file_of_a_block_that_is_dated_in_the_future_arrives(
+    workspace: Workspace, api: StandIn, staging: Path
+) -> None:
+    page = workspace.add_page(title="Home")
+    image = workspace.add_block(page, "image", hosted="w/a.png", last_edited_time="2999-01-01T00:00:00.000Z")
+
+    assert [*contents(sync("files", fetch_files=True), staging)] == [image]
 
 
 def test_a_second_sync_fetches_nothing_again(workspace: Workspace, api: StandIn, staging: Path) -> None:
