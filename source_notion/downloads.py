@@ -26,7 +26,7 @@ from source_notion.objects import transient_error
 from source_notion.retriever import without_signatures
 
 ATTEMPTS = 5
-MAX_BYTES = (
+MAX_BYTES = 1_500_000_000  # what Airbyte hands over: `AbstractFileBasedStreamReader.FILE_SIZE_LIMIT` in the runtime
     1_500_000_000  # what Airbyte hands over: https://docs.airbyte.com/platform/using-airbyte/sync-files-and-records
 )
 # Storage that is busy or in trouble; any other refusal is about the file, or its link.
