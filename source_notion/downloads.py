@@ -27,8 +27,6 @@ from source_notion.retriever import without_signatures
 
 ATTEMPTS = 5
 MAX_BYTES = 1_500_000_000  # what Airbyte hands over: `AbstractFileBasedStreamReader.FILE_SIZE_LIMIT` in the runtime
-    1_500_000_000  # what Airbyte hands over: https://docs.airbyte.com/platform/using-airbyte/sync-files-and-records
-)
 # Storage that is busy or in trouble; any other refusal is about the file, or its link.
 PASSING = (408, 429)
 
