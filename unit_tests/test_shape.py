@@ -13,7 +13,7 @@ from conftest import MANIFEST, ROOT
 
 PACKAGE = ROOT / "source_notion"
 FILES = sorted(PACKAGE.glob("*.py"))
-MAX_LINES = {"package": 3459, "file": 400, "function": 40, "manifest": 851}
+MAX_LINES = {"package": 3457, "file": 400, "function": 40, "manifest": 851}
 
 # The runtime's private names on which the package leans; `retriever.py` says why.
 PRIVATE_NAMES = {"_read_pages", "_fetch_next_page", "_last_emission_time"}
