@@ -1,4 +1,4 @@
-"""Certificates for one run: an authority made on the spot and a certificate that it signs for one host."""
+"""Certificates for one run: an authority made on the spot and a certificate that it signs for a few hosts."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 _LIFETIME = timedelta(days=30)
 
 
-def write_certificates(folder: Path, host: str) -> tuple[Path, Path]:
-    """Make an authority and a certificate for `host`, both with keys on a curve.
+def write_certificates(folder: Path, *hosts: str) -> tuple[Path, Path]:
+    """Make an authority and one certificate for `hosts`, both with keys on a curve.
 
     Args:
         folder: where to write them.
-        host: the name that the certificate is for.
+        hosts: the names that the certificate is for.
 
     Returns:
         The path of the authority's certificate, which clients have to trust, and the path of a file with the
-        host's certificate and its key, which a server needs. The authority's key is thrown away.
+        hosts' certificate and its key, which a server needs. The authority's key is thrown away.
     """
     authority_key = ec.generate_private_key(ec.SECP256R1())
     authority_name = _name("Stand-in certificate authority")
@@ -35,11 +35,11 @@ def write_certificates(folder: Path, host: str) -> tuple[Path, Path]:
     )
     host_key = ec.generate_private_key(ec.SECP256R1())
     certificate = (
-        _builder(_name(host), authority_name, host_key.public_key(), authority_key)
+        _builder(_name(hosts[0]), authority_name, host_key.public_key(), authority_key)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts]), critical=False)
         .sign(authority_key, hashes.SHA256())
     )
     authority_path, host_path = folder / "authority.pem", folder / "host.pem"

@@ -1,8 +1,8 @@
 """A local stand-in of the Notion API, for tests and for trying the connector without an account.
 
-The connector talks to https://api.notion.com and nothing else. So the stand-in is an HTTPS proxy that answers for
-that host itself, with a certificate of its own: a client that gets `StandIn.environment()` as environment variables
-reaches the stand-in and cannot tell the difference.
+The connector talks to https://api.notion.com, to the storage of Notion's files, and to nothing else. So the stand-in is
+an HTTPS proxy that answers for these hosts itself, with a certificate of its own: a client that gets
+`StandIn.environment()` as environment variables reaches the stand-in and cannot tell the difference.
 
     with StandIn(Workspace.load("fake_notion/sample_workspace.json")) as api:
         api.answer(times(1, on("POST", "/v1/search", rate_limited(2))))
@@ -43,6 +43,7 @@ from urllib.parse import parse_qsl
 from fake_notion.api import NotionApi, endpoint
 from fake_notion.certificates import write_certificates
 from fake_notion.messages import Answer, Request, Rule, error, new_request_id, rate_limited
+from fake_notion.storage import STORAGE_HOST, Storage
 from fake_notion.workspace import Workspace
 
 __all__ = ["Answer", "Request", "Rule", "StandIn", "error", "on", "rate_limited", "times"]
@@ -128,6 +129,8 @@ class StandIn:
     Attributes:
         workspace: what it answers from; it may be changed while it serves.
         requests: the requests in the order of their answers, unless `log` is off.
+        storage: the files that Notion stores.
+        downloads: the requests to the storage, as `requests`, but with all their headers as they came.
         counts: how many there were of each (method, endpoint, status), such as
             `("GET", "/v1/blocks/{id}/children", 200)`; a dropped connection has status 0.
         token: the access token that is valid now; set another to let the client's expire.
@@ -162,6 +165,8 @@ class StandIn:
         self.workspace = workspace
         self.requests: list[Request] = []
         self.counts: Counter[tuple[str, str, int]] = Counter()
+        self.storage = Storage()
+        self.downloads: list[Request] = []
         self._api = NotionApi(workspace, token, refresh_token)
         self._limit = None if requests_per_minute is None else _FixedWindow(requests_per_minute, window)
         self._latency = latency
@@ -177,7 +182,7 @@ class StandIn:
     def __enter__(self) -> StandIn:
         """Start to serve."""
         self._folder = TemporaryDirectory(prefix="notion-stand-in-")
-        self._authority, host_certificate = write_certificates(Path(self._folder.name), HOST)
+        self._authority, host_certificate = write_certificates(Path(self._folder.name), HOST, STORAGE_HOST)
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.load_cert_chain(host_certificate)
         self._tls.num_tickets = 0
@@ -288,7 +293,7 @@ class StandIn:
                 if head is None:
                     return
                 method, target, _ = _request_line(head)
-                if (method, target) != ("CONNECT", f"{HOST}:443"):
+                if method != "CONNECT" or target not in (f"{HOST}:443", f"{STORAGE_HOST}:443"):
                     connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
                     return
                 connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
@@ -311,7 +316,9 @@ class StandIn:
         method, target, headers = _request_line(head)
         raw_body = reader.read(int(headers.get("content-length", 0)))
         path, _, query = target.partition("?")
-        headers["authorization"] = "valid" if self._api.authorizes(headers.get("authorization")) else "invalid"
+        is_download = headers.get("host") == STORAGE_HOST
+        if not is_download:
+            headers["authorization"] = "valid" if self._api.authorizes(headers.get("authorization")) else "invalid"
         request = Request(
             method=method,
             path=path,
@@ -319,15 +326,16 @@ class StandIn:
             body=_json_object(raw_body) if raw_body else None,
             time=arrived,
             headers=headers,
-            answer_normally=lambda request: _copy(self._api.answer(request, raw_body)),
+            answer_normally=lambda request: _copy(self._normal(request, raw_body)),
         )
         answer = self._answer(request, raw_body)
         request.answer_normally = None
         request.status = 0 if answer.drop else answer.status
         with self._lock:
-            self.counts[method, endpoint(path)[0], request.status] += 1
+            if not is_download:
+                self.counts[method, endpoint(path)[0], request.status] += 1
             if self._log:
-                self.requests.append(request)
+                (self.downloads if is_download else self.requests).append(request)
         if self._latency or answer.delay:
             sleep(self._latency + answer.delay)
         stays = headers.get("connection", "").lower() != "close" and not answer.truncate
@@ -340,7 +348,7 @@ class StandIn:
 
     def _answer(self, request: Request, raw_body: bytes) -> Answer:
         """Return what the limit, the first fitting rule or else the API answers."""
-        if self._limit is not None:
+        if self._limit is not None and request.headers.get("host") != STORAGE_HOST:
             retry_after = self._limit.retry_after(request.time)
             if retry_after is not None:
                 return rate_limited(retry_after)
@@ -349,11 +357,17 @@ class StandIn:
                 answer = rule(request)
                 if answer is not None:
                     return answer
-            return self._api.answer(request, raw_body)
+            return self._normal(request, raw_body)
         except Exception as failure:
             traceback.print_exc(limit=-5)
             self._failure = self._failure or failure
             return error(500, "internal_server_error", "Unexpected error occurred.")
+
+    def _normal(self, request: Request, raw_body: bytes) -> Answer:
+        """Return what the storage or the API answers by itself."""
+        if request.headers.get("host") == STORAGE_HOST:
+            return self.storage.answer(request)
+        return self._api.answer(request, raw_body)
 
 
 class _Registered:
@@ -445,7 +459,8 @@ def _json_object(body: bytes) -> dict[str, object] | None:
 
 def _copy(answer: Answer) -> Answer:
     """Return an answer of the API that a rule may change without changing the workspace."""
-    return Answer(answer.status, json.loads(_encode(answer.body)), dict(answer.headers))
+    body = answer.body if isinstance(answer.body, bytes) else json.loads(_encode(answer.body))
+    return Answer(answer.status, body, dict(answer.headers))
 
 
 def _send(connection: socket.socket, response: bytes, drip: Callable[[], None] | None) -> None:

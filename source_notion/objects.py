@@ -95,6 +95,12 @@ def _values_of(page: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
     return map(fields_of, fields_of(properties).values())
 
 
+def holds_files(page: Mapping[str, Any]) -> bool:
+    """Whether a page itself, and not a block on it, holds a file."""
+    kinds = {fields_of(page.get(part)).get("type") for part in ("icon", "cover")}
+    return not kinds.isdisjoint(("file", "external")) or any(value.get("files") for value in _values_of(page))
+
+
 def parent_of(item: Mapping[str, Any], field: str = "parent") -> tuple[Optional[str], Optional[str]]:
     """The type of an item's parent and its id; None and None at the top of the workspace."""
     parent = fields_of(item.get(field))

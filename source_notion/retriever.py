@@ -218,7 +218,8 @@ class NotionRetriever(SimpleRetriever):
         for record in super().read_records(records_schema, stream_slice):
             began = resumed or self.gate.began
             if isinstance(record, Record) and str(record.data.get("last_edited_time") or "") > began:
-                record = Record(LateData(record.data, began), record.stream_name, record.associated_slice)
+                late = LateData(record.data, began)
+                record = Record(late, record.stream_name, record.associated_slice, file_reference=record.file_reference)
             yield record
 
     def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
@@ -291,8 +292,9 @@ class NotionRetriever(SimpleRetriever):
 
 def without_signatures(entry: logging.LogRecord) -> bool:
     """Cut the signatures off file links in a log entry: https://developers.notion.com/reference/file-object"""
-    if "X-Amz-" in getattr(entry, "body", ""):
-        vars(entry)["body"] = re.sub(r'\?[^"\s]*X-Amz-[^"\s]*', "?...", vars(entry)["body"])
+    for field in ("body", "url"):
+        if "X-Amz-" in str(vars(entry).get(field)):
+            vars(entry)[field] = re.sub(r'\?[^"\s]*X-Amz-[^"\s]*', "?...", vars(entry)[field])
     return True
 
 

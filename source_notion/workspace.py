@@ -12,7 +12,7 @@ from tempfile import TemporaryFile
 from threading import Lock
 from typing import Any, NamedTuple, Optional
 
-from source_notion.objects import Page, parent_of, title_of
+from source_notion.objects import Page, holds_files, parent_of, title_of
 from source_notion.shared import SharedInSync
 
 # Ids of pages and databases that search leaves out and only other pages know, in the order found.
@@ -74,6 +74,7 @@ class Workspace(SharedInSync):
 
     Attributes:
         places: where pages, data sources, databases and blocks are; None for what is out of sight.
+        with_files: the ids of the pages that hold files themselves.
         items: what was asked for by its id.
         unanswered: the ids of what could not be asked, and why.
         asking: held while an item is asked for.
@@ -90,6 +91,7 @@ class Workspace(SharedInSync):
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
         self.places: dict[str, Optional[Place]] = {}
+        self.with_files: set[str] = set()
         self.items: dict[tuple[str, str], Any] = {}
         self.unanswered: dict[str, str] = {}
         self.asking: dict[str, Lock] = defaultdict(Lock)
@@ -108,6 +110,8 @@ class Workspace(SharedInSync):
         """Note where an item of a listing is; a data source also tells where its database is."""
         parent_type, parent_id = parent_of(item)
         self.places[item["id"]] = Place(title_of(item), parent_type, parent_id)
+        if holds_files(item):
+            self.with_files.add(item["id"])
         if item.get("object") == "data_source" and parent_type == "database_id":
             place = Place(None, *parent_of(item, "database_parent"))
             self.places.setdefault(parent_id, place)  # type: ignore[arg-type]

@@ -44,6 +44,7 @@ class Sync:
 
     Attributes:
         records: by stream, in the order in which they came.
+        files: the references to the files that were fetched, by the ids of their records.
         state: the last state of each stream.
         states: every state message, as (stream, state).
         infos: the texts of what it said besides.
@@ -53,6 +54,7 @@ class Sync:
     """
 
     records: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    files: dict[str, Any] = field(default_factory=dict)
     states: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     infos: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -69,7 +71,7 @@ class Sync:
 
 def catalog_of(*streams: str, full_refresh: bool = False) -> ConfiguredAirbyteCatalog:
     """A catalog in the order in which `discover` lists the streams."""
-    first = ("blocks", "block_comments", "comments", "page_markdown", "pages")
+    first = ("blocks", "block_comments", "comments", "page_markdown", "pages", "files")
     builder = CatalogBuilder()
     for stream in sorted(streams, key=lambda each: first.index(each) if each in first else 9):
         full = full_refresh or stream == "users"
@@ -104,6 +106,8 @@ def sync(
     result = Sync(output="\n".join(map(AirbyteEntrypoint.airbyte_message_to_string, output._messages)))
     for message in output.records:
         result.records.setdefault(message.record.stream, []).append(message.record.data)
+        if message.record.file_reference:
+            result.files[message.record.data["id"]] = message.record.file_reference
     for message in output.state_messages:
         dumped = json.loads(AirbyteEntrypoint.airbyte_message_to_string(message))
         stream = dumped["state"]["stream"]

@@ -30,6 +30,7 @@ from loaders import (
 from under_test import with_components
 
 from fake_notion.stand_in import StandIn
+from fake_notion.storage import STORAGE_HOST
 from tools.bundle import write_bundle
 from tools.release import pin_base_image
 
@@ -148,7 +149,7 @@ def test_the_metadata_is_valid(bundle: Path) -> None:
     metadata = yaml.safe_load((bundle / "metadata.yaml").read_text())
 
     ConnectorMetadataDefinitionV0.model_validate(metadata)
-    assert metadata["data"]["allowedHosts"]["hosts"] == ["api.notion.com"]
+    assert metadata["data"]["allowedHosts"]["hosts"] == ["api.notion.com", STORAGE_HOST]
     assert metadata["data"]["suggestedStreams"]["streams"] == [
         *("users", "pages", "data_sources", "databases", "blocks", "comments")
     ]

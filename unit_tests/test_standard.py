@@ -40,6 +40,7 @@ def with_something_in_each_stream() -> SmallWorkspace:
     workspace.add_file_upload("plan.pdf", "application/pdf", 1024)
     workspace.add_view(workspace.database_ids()[0], "All")
     workspace.add_comment(workspace.paragraph, "On a block")
+    workspace.add_block(workspace.home, "image", hosted="small/kiln.png")
     workspace.trash_page(workspace.add_page(title="Old"))
     return workspace
 

@@ -1,0 +1,179 @@
+"""The files of each page: a record for each, and the file itself if it is asked for."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+from itertools import chain
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Optional, TypedDict
+from urllib.parse import unquote, urlsplit
+
+from airbyte_cdk.models import AirbyteRecordMessageFileReference
+from airbyte_cdk.sources.declarative.retrievers.retriever import Retriever
+from airbyte_cdk.sources.types import Record, StreamSlice
+from airbyte_cdk.sources.utils.files_directory import get_files_directory
+from airbyte_cdk.utils.datetime_helpers import ab_datetime_try_parse
+
+from source_notion.components import BlockTreeRetriever
+from source_notion.downloads import NotFetched, Refused, fetch, path_for
+from source_notion.objects import fields_of, reason_of, transient_error
+from source_notion.retriever import RecordsOfResponse, with_extra
+
+
+class File(TypedDict):
+    """A file on a page or block: https://developers.notion.com/reference/file-object
+
+    `id` is made of the ids of what holds the file, and its place there. `location` is `notion` or `external`.
+    """
+
+    id: str
+    page_id: str
+    block_id: Optional[str]
+    property_id: Optional[str]
+    property: Optional[str]
+    kind: str
+    location: str
+    name: Optional[str]
+    url: Optional[str]
+    expiry_time: Optional[str]
+    last_edited_time: Optional[str]
+
+
+class Spot(NamedTuple):
+    """A spot that may hold a file: what its id adds to that of the page or block, its kind, and what is there."""
+
+    suffix: str
+    kind: str
+    content: Any
+    property_id: Optional[str] = None
+    property: Optional[str] = None
+
+
+def files_of(item: Mapping[str, Any], page_id: str) -> Iterator[File]:
+    """The files that hang on a page or a block itself."""
+    for spot in _spots_of(item):
+        content = fields_of(spot.content)
+        file = fields_of(content.get(str(content.get("type"))))
+        if content.get("type") in ("file", "external"):
+            yield {
+                "id": f"{item['id']}{spot.suffix}",
+                "page_id": page_id,
+                "block_id": item["id"] if item.get("object") == "block" else None,
+                "property_id": spot.property_id,
+                "property": spot.property,
+                "kind": spot.kind,
+                "location": "notion" if content["type"] == "file" else "external",
+                "name": content.get("name") or _name_in(file.get("url")),
+                "url": file.get("url"),
+                "expiry_time": file.get("expiry_time"),
+                "last_edited_time": item.get("last_edited_time"),
+            }
+
+
+def _spots_of(item: Mapping[str, Any]) -> Iterator[Spot]:
+    content = item
+    if item.get("object") == "block":
+        content = fields_of(item.get(str(item.get("type"))))
+        yield Spot("", str(item.get("type")), content)
+    for kind in ("icon", "cover"):
+        yield Spot(f"/{kind}", kind, content.get(kind))
+    for name, value in fields_of(item.get("properties")).items():
+        id, files = fields_of(value).get("id"), fields_of(value).get("files")
+        for index, each in enumerate(files if isinstance(files, list) else []):
+            yield Spot(f"/{id}/{index}", "property", each, id, name)
+
+
+def _name_in(link: Any) -> Optional[str]:
+    return unquote(urlsplit(str(link or "")).path.rpartition("/")[2]) or None
+
+
+def _is_old(file: Mapping[str, Any]) -> bool:
+    """Whether a link is about to die: https://developers.notion.com/reference/file-object"""
+    dies = ab_datetime_try_parse(file.get("expiry_time") or "")
+    return bool(dies and dies < datetime.now(timezone.utc) + timedelta(minutes=1))
+
+
+@dataclass
+class FilesRetriever(BlockTreeRetriever):
+    """Reads a page and its blocks, and gives the files on them; with `fetch_files`, fetches those that Notion stores.
+
+    The runtime tells no component whether the catalog asks for files (`include_files`), so a setting does.
+
+    Attributes:
+        objects: gets a page or a block by its id.
+        file_uploader: the runtime's, of which only the requester is used: see `downloads.py`.
+    """
+
+    objects: Optional[Retriever] = None
+    file_uploader: Any = None
+
+    NOT_WHOLE: ClassVar[str] = "Some of its files could not be fetched, as the warnings say. The next sync tries again."
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        super().__post_init__(parameters)
+        # The runtime would hand each block to its uploader.
+        self.record_selector: Any = replace(self.record_selector, parameters=parameters, file_uploader=None)
+        self._fetches = bool(self.config.get("fetch_files"))
+
+    def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
+        page_id = stream_slice.extra_fields["page_id"]
+        # The page in the listing says whether there are files, but its links may be old by now.
+        page = self._item("pages", page_id, stream_slice) if page_id in self.workspace.with_files else None
+        is_whole = True
+        for item in chain([page] if page else [], super()._read_pages(records_generator_fn, stream_slice)):
+            for file in files_of(item, page_id):
+                record = Record({**file}, self.name, stream_slice)
+                if self._fetches and file["location"] == "notion" and not self.is_test_read:
+                    is_whole &= self._is_fetched_or_lost(record)
+                yield record
+        if not is_whole:
+            raise transient_error(self.NOT_WHOLE)
+
+    def _item(self, endpoint: str, id: str, stream_slice: StreamSlice) -> Optional[Mapping[str, Any]]:
+        of_item = with_extra(stream_slice, endpoint=endpoint, id=id)
+        items: Any = self.objects.read_records({}, of_item)  # type: ignore[union-attr]
+        return next(iter(items), None)
+
+    def _is_fetched_or_lost(self, record: Record) -> bool:
+        """Fetch a file; False if the next sync is to try again."""
+        what = f"the content of file {record['id']}"
+        try:
+            self._fetch(record)
+        except NotFetched as error:
+            self.skipped.warn(self.name, what, "not to be had", str(error))
+        except Exception as error:
+            self.skipped.warn(self.name, what, "not fetched", reason_of(error))
+            return False
+        return True
+
+    def _fetch(self, record: Record) -> None:
+        is_renewed = _is_old(record.data) and self._is_renewed(record)
+        try:
+            self._write(record)
+        except Refused:
+            if is_renewed or not self._is_renewed(record):
+                raise
+            self._write(record)
+
+    def _is_renewed(self, record: Record) -> bool:
+        """Ask for what holds the file once more, which gives a new link."""
+        file: Any = record.data
+        endpoint, id = ("blocks", file["block_id"]) if file["block_id"] else ("pages", file["page_id"])
+        item = self._item(endpoint, id, record.associated_slice) or {}  # type: ignore[arg-type]
+        again = next((each for each in files_of(item, file["page_id"]) if each["id"] == file["id"]), None)
+        file.update(again or {})
+        return again is not None
+
+    def _write(self, record: Record) -> None:
+        page_id, link = record["page_id"], record["url"]
+        if not link:
+            raise NotFetched("Notion gives no link to it.")
+        place = self.workspace.places.get(page_id)
+        above = [title for _, title in self.lookup.path_of(page_id) or []]  # type: ignore[union-attr]
+        path = path_for([*above, (place and place.title) or ""], record["name"] or "", record["id"])
+        relative = f"{self.name}/{path}"
+        target = Path(get_files_directory(), relative)
+        size = fetch(self.file_uploader.requester, link, target)
+        record.file_reference = AirbyteRecordMessageFileReference(
+            staging_file_url=str(target), source_file_relative_path=relative, file_size_bytes=size
+        )
