@@ -47,7 +47,8 @@ def test_the_files_of_the_sample_arrive_byte_by_byte_and_a_second_sync_fetches_n
     staging.mkdir()
     config = {**CONFIG, "fetch_files": True}
     with StandIn(Workspace.load(SAMPLE), token=TOKEN) as api:
-        connector.environment |= {**api.environment(), "AIRBYTE_STAGING_DIRECTORY": str(staging)}
+        staged = {"AIRBYTE_STAGING_DIRECTORY": str(staging)}
+        connector.environment = {**connector.environment, **api.environment(), **staged}
         discovered = connector.run("discover", config=config).the("catalog")["streams"]
         first = connector.run("read", config=config, catalog=catalog(True))
         downloads = list(api.downloads)
