@@ -12,7 +12,7 @@ import re
 
 from fake_notion.blocks import block_object
 from fake_notion.entries import Block, Database, Page, synced_from
-from fake_notion.markdown_v2 import MarkdownV2, fence_of
+from fake_notion.markdown_v2 import LITERAL, MarkdownV2, literal
 from fake_notion.values import Json, object_url
 from fake_notion.workspace import Workspace
 
@@ -202,13 +202,8 @@ def _attributes(content: Json) -> str:
 
 def _single(kind: str, content: Json, text: str) -> str:
     """Return the markdown of a block that is one piece of text."""
-    if kind == "code":
-        code = "".join(item["plain_text"] for item in content["rich_text"])
-        return f"{fence_of(code)}{content['language']}\n{code}\n{fence_of(code)}"
-    if kind == "equation":
-        return f"$$\n{content['expression']}\n$$"
-    if kind == "divider":
-        return "---"
+    if kind in LITERAL:
+        return literal(kind, content)
     if kind == "image":
         return f"![{inline(content['caption'])}]({content[content['type']]['url']})"
     if kind in _MEDIA:

@@ -36,9 +36,17 @@ _MARKS = (("bold", "**", "b"), ("italic", "*", "i"), ("strikethrough", "~~", "s"
 _MAX_LEVEL = 100
 
 
-def fence_of(code: str) -> str:
-    """Return a fence that is longer than any in the code."""
-    return "`" * max([3, *(len(ticks) + 1 for ticks in re.findall("`+", code))])
+# Blocks that both versions write in the same way.
+LITERAL = ("code", "equation", "divider")
+
+
+def literal(kind: str, content: Json) -> str:
+    """Return the markdown of such a block; the fence of code is longer than any in it."""
+    if kind == "code":
+        code = "".join(item["plain_text"] for item in content["rich_text"])
+        fence = "`" * max([3, *(len(ticks) + 1 for ticks in re.findall("`+", code))])
+        return f"{fence}{content['language']}\n{code}\n{fence}"
+    return f"$$\n{content['expression']}\n$$" if kind == "equation" else "---"
 
 
 def escaped(text: str) -> str:
@@ -186,13 +194,8 @@ def _attributes(content: Json) -> str:
 
 def _single(kind: str, content: Json) -> str:
     """Return the markdown of a block without children."""
-    if kind == "code":
-        code = "".join(item["plain_text"] for item in content["rich_text"])
-        return f"{fence_of(code)}{content['language']}\n{code}\n{fence_of(code)}"
-    if kind == "equation":
-        return f"$$\n{content['expression']}\n$$"
-    if kind == "divider":
-        return "---"
+    if kind in LITERAL:
+        return literal(kind, content)
     if kind == "image":
         return f"![{inline(content['caption'])}]({_url(content)})"
     if kind in _MEDIA:
