@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_properties import FAULTS, Node, grow, page_sizes, trees
 
-from fake_notion.stand_in import Answer, Request, Rule, StandIn, error
+from fake_notion.stand_in import Answer, Request, Rule, error
 from fake_notion.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("prepared_manifest")
@@ -43,8 +43,16 @@ def undisturbed(workspace: Workspace) -> tuple[Sync, list[Target]]:
         return sync(*OVER_PAGES), sorted({target_of(request) for request in api.requests})
 
 
-def breaking(target: Target, fault: str, api: StandIn) -> None:
-    api.answer(lambda request: FAULTS_FOR_GOOD[fault](request) if target_of(request) == target else None)
+def broken_then_whole(workspace: Workspace, target: Target, fault: str) -> tuple[Sync, Sync, int, int]:
+    """A sync with one request broken, the next without, how often that was tried, and the listings of blocks in the next."""
+    with serving(workspace) as api:
+        api.answer(lambda request: FAULTS_FOR_GOOD[fault](request) if target_of(request) == target else None)
+        first = sync(*OVER_PAGES)
+        tried = sum(target_of(request) == target for request in api.requests)
+        api.reset_rules()
+        api.requests.clear()
+        second = sync(*OVER_PAGES, state=first.state)
+        return first, second, tried, sum(request.path.endswith("/children") for request in api.requests)
 
 
 def delivered(*results: Sync) -> dict[str, set[str]]:
@@ -81,14 +89,7 @@ def test_a_broken_auxiliary_request_takes_no_record_away_is_warned_of_once_and_t
     whole, requests = undisturbed(workspace)
     auxiliary = [target for target in requests if is_auxiliary(target)]
     target = auxiliary[which % len(auxiliary)]
-    with serving(workspace) as api:
-        breaking(target, fault, api)
-        first = sync(*OVER_PAGES)
-        tried = sum(target_of(request) == target for request in api.requests)
-        api.reset_rules()
-        api.requests.clear()
-        second = sync(*OVER_PAGES, state=first.state)
-        read_again = sum(request.path.endswith("/children") for request in api.requests)
+    first, second, tried, read_again = broken_then_whole(workspace, target, fault)
 
     assert first.errors == second.errors == {}
     for stream in OVER_PAGES:  # whatever else is broken, what search lists has to arrive
@@ -121,11 +122,7 @@ def test_a_broken_primary_request_costs_its_page_alone_and_the_next_sync_reads_t
     primary = [target for target in reads_pages if cost_of(target, whole)[1] <= {*whole.ids("pages")}]
     target = primary[which % len(primary)]
     streams, pages = cost_of(target, whole)
-    with serving(workspace) as api:
-        breaking(target, fault, api)
-        first = sync(*OVER_PAGES)
-        api.reset_rules()
-        second = sync(*OVER_PAGES, state=first.state)
+    first, second, _, _ = broken_then_whole(workspace, target, fault)
 
     assert first.errors.keys() - {""} == streams
     searched = set(workspace.page_ids()) - workspace.unsearchable
