@@ -47,6 +47,7 @@ class Sync:
         files: the references to the files that were fetched, by the ids of their records.
         state: the last state of each stream.
         states: every state message, as (stream, state).
+        read: how many records had come before each of them.
         infos: the texts of what it said besides.
         warnings: the texts of the warnings.
         errors: the messages for people, by stream; "" for the sync as a whole.
@@ -56,6 +57,7 @@ class Sync:
     records: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     files: dict[str, Any] = field(default_factory=dict)
     states: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    read: list[int] = field(default_factory=list)
     infos: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     errors: dict[str, str] = field(default_factory=dict)
@@ -104,14 +106,18 @@ def sync(
         manifest_only=manifest_only,
     )
     result = Sync(output="\n".join(map(AirbyteEntrypoint.airbyte_message_to_string, output._messages)))
-    for message in output.records:
-        result.records.setdefault(message.record.stream, []).append(message.record.data)
-        if message.record.file_reference:
-            result.files[message.record.data["id"]] = message.record.file_reference
-    for message in output.state_messages:
+    read = 0
+    for message in output.records_and_state_messages:
+        if message.record:
+            read += 1
+            result.records.setdefault(message.record.stream, []).append(message.record.data)
+            if message.record.file_reference:
+                result.files[message.record.data["id"]] = message.record.file_reference
+            continue
         dumped = json.loads(AirbyteEntrypoint.airbyte_message_to_string(message))
         stream = dumped["state"]["stream"]
         result.states.append((stream["stream_descriptor"]["name"], stream["stream_state"]))
+        result.read.append(read)
     for texts, level in ((result.infos, "INFO"), (result.warnings, "WARN")):
         texts += [each.log.message for each in output.logs if each.log.level.value == level]
     for message in output.errors:
