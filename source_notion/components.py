@@ -172,12 +172,18 @@ class PageListRetriever(SearchRetriever):
                 if page is None and (page_id in lookup.roots or page_id in wanted.owed):
                     databases.append(page_id)
         for database_id in databases:
-            left_out = [each for each in lookup.data_sources_of(database_id) if each not in queried]
-            if not left_out and database_id not in workspace.unanswered:
-                workspace.forget(database_id)
-            for data_source_id in left_out:
-                workspace.take(data_source_id)
-                yield from self._rows(data_source_id, database_id if database_id in workspace.databases else "", wanted)
+            yield from self._rows_left_out(database_id, queried, wanted)
+
+    def _rows_left_out(self, database_id: str, queried: set[str], wanted: Wanted) -> Iterator[FoundPage]:
+        """The rows of those data sources of a database that search leaves out; it is forgotten if there are none."""
+        data_sources = self.lookup.data_sources_of(database_id)  # type: ignore[union-attr]
+        left_out = [each for each in data_sources if each not in queried]
+        if not left_out and database_id not in self.workspace.unanswered:
+            self.workspace.forget(database_id)
+        discovered = database_id if database_id in self.workspace.databases else ""
+        for data_source_id in left_out:
+            self.workspace.take(data_source_id)
+            yield from self._rows(data_source_id, discovered, wanted)
 
     def _rows(self, data_source_id: str, discovered: str, wanted: Wanted) -> Iterator[FoundPage]:
         """The rows since the last sync; from further back if they could not be asked for then, or the database is new."""
@@ -351,15 +357,9 @@ class BlockTreeRetriever(PageContentRetriever):
         One that is older than the listing is not in it either. It was discovered when it was new, in the page that
         was edited by adding it: such a block has the times of its page.
         """
-        id, since, discovery, lookup, take = (
-            block["id"],
-            page["since"],
-            page["discovery"],
-            self.lookup,
-            self.workspace.take,
-        )
+        id, lookup, take, discovery = block["id"], self.lookup, self.workspace.take, page["discovery"]
         self.workspace.places.setdefault(path[-1], Place(None, "page_id", page["page_id"]))
-        if lookup is None or lookup.uses_search_only or edited_at(block) < since:
+        if lookup is None or lookup.uses_search_only or edited_at(block) < page["since"]:
             return
         if block["type"] == "child_page" and take(id):
             child = lookup.get("page_id", id)
@@ -368,7 +368,7 @@ class BlockTreeRetriever(PageContentRetriever):
         elif block["type"] == "child_database" and take(id):
             left_out = [each for each in lookup.data_sources_of(id) if take(each)]
             discovery.databases.extend([id] if left_out else [])
-            for row in (row for each in left_out for row in lookup.rows_of(each, since)):
+            for row in (row for each in left_out for row in lookup.rows_of(each, page["since"])):
                 self.workspace.note(row)
                 if take(row["id"]) and lookup.is_in_scope(row["id"]):
                     discovery.pages.append(FoundPage("database", row, id))

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,12 +12,11 @@ from airbyte_cdk.sources.declarative.retrievers.retriever import Retriever
 from airbyte_cdk.sources.declarative.schema import SchemaLoader
 from airbyte_cdk.sources.types import Record, StreamSlice
 
+from source_notion.check import refuse_impossible_start_date
 from source_notion.columns import MALFORMED, columns_of, row_of, stream_name_of, table_schema_of
-from source_notion.components import SearchRetriever
 from source_notion.lookup import ALL_DATA_SOURCES, Lookup
 from source_notion.objects import LONG_AGO, config_error, fields_of, id_in, parent_of, reason_of, transient_error
 from source_notion.retriever import Listing, NotionRetriever, RecordsOfResponse, with_extra
-from source_notion.settings import refuse_impossible_start_date
 
 LOGGER = logging.getLogger("airbyte")
 
@@ -77,26 +76,6 @@ class TableFinder(Retriever):
             if self.all_must_be_found:
                 raise config_error(message)
             LOGGER.warning(message)
-
-
-@dataclass
-class CheckRetriever(SearchRetriever):
-    """Reads one item of whatever is shared, for the connection check, and looks for what the settings name.
-
-    Attributes:
-        tables: finds the data sources of the chosen databases.
-    """
-
-    tables: Optional[Retriever] = None
-
-    def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
-        refuse_impossible_start_date(self.config)
-        if self.lookup:
-            self.lookup.check_roots()
-        choice = self.config.get("databases") or {}
-        if self.tables and choice.get("selection") == "some":
-            deque(self.tables.read_records({}, stream_slice), maxlen=0)
-        yield from NotionRetriever._read_pages(self, records_generator_fn, stream_slice)
 
 
 @dataclass

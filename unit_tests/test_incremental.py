@@ -115,7 +115,7 @@ def test_pages_are_walked_from_the_oldest_up_so_that_any_state_is_true(
     places = [walked(api).index(page) for page in pages]
     assert sum(places[:5]) < sum(places[5:])
     left = [set(pages)]
-    for (_, state), read in zip(result.states, result.read):
+    for (_, state), read in zip(result.states, result.read, strict=True):
         api.requests.clear()
         sync("blocks", state={"blocks": state})
         delivered = {block["page_id"] for block in result.records["blocks"][:read]}
