@@ -1,6 +1,5 @@
 """The connection check: what the settings say that JSON schema cannot judge, and whether Notion shows what they name."""
 
-from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -48,9 +47,9 @@ class CheckRetriever(SearchRetriever):
 
     def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
         refuse_impossible_start_date(self.config)
-        if self.lookup:
-            self.lookup.check_roots()
+        self.lookup.check_roots()  # type: ignore[union-attr]
         choice = self.config.get("databases") or {}
         if self.tables and choice.get("selection") == "some":
-            deque(self.tables.read_records({}, stream_slice), maxlen=0)
+            list(self.tables.read_records({}, stream_slice))  # fails for one that is not found
+        # Not as search is read: one item is enough, in scope or not.
         yield from NotionRetriever._read_pages(self, records_generator_fn, stream_slice)

@@ -138,7 +138,6 @@ def _text(value: Mapping[str, Any]) -> Optional[str]:
 
 _OF_ANY_TYPE = (ColumnType(TEXT, _json),)
 _DATE_ROLLUP = _dates(lambda rollup: rollup["date"])
-_LIST_ROLLUP = (ColumnType(TEXTS, _texts),)
 _NUMERIC_FUNCTIONS = (
     "count count_values count_per_group unique empty not_empty checked unchecked percent_checked percent_unchecked "
     "percent_empty percent_not_empty percent_per_group sum average median min max range"
@@ -184,8 +183,8 @@ PROPERTY_TYPES: Mapping[str, tuple[ColumnType, ...]] = {
     "formula": (ColumnType(TEXT, _text),),
     # The function of a rollup says the type of its results; a function that is not here may give any.
     "rollup": (ColumnType(TEXT, _text),),
-    **{f"rollup {function}": _DATE_ROLLUP for function in ("earliest_date", "latest_date", "date_range")},
-    **{f"rollup {function}": _LIST_ROLLUP for function in ("show_original", "show_unique")},
+    **{f"rollup {each}": _DATE_ROLLUP for each in ("earliest_date", "latest_date", "date_range")},
+    **{f"rollup {each}": (ColumnType(TEXTS, _texts),) for each in ("show_original", "show_unique")},
     **{f"rollup {each}": (ColumnType(NUMBER, lambda rollup: rollup["number"]),) for each in _NUMERIC_FUNCTIONS.split()},
 }
 
@@ -258,8 +257,7 @@ def _with_id(name: str, id: str, suffix: str) -> str:
 
 def _is_refused(name: str) -> bool:
     """Whether a warehouse would cut a name, keep it for itself, or find neither letter nor digit in it."""
-    too_long = _size(name) > MAX_NAME
-    return too_long or any(PLATFORM_COLUMN.match(each) or not each.strip("_") for each in _foldings(name))
+    return _size(name) > MAX_NAME or any(PLATFORM_COLUMN.match(each) or not each.strip("_") for each in _foldings(name))
 
 
 def _size(name: str) -> int:

@@ -1,11 +1,8 @@
 """What the manifest cannot say: the quirks of search, and the tree of blocks.
 
-The modules beside this one hold one concern each; `make bundle` joins them all into one file for the Connector
-Builder. The runtime reads the partitions of a stream in several threads with one retriever, so nothing here keeps
-what belongs to one read anywhere but in that read's local variables.
+Several threads read the partitions of a stream with one retriever, so what belongs to one read is in local variables.
 """
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -23,9 +20,8 @@ from source_notion.objects import edited_at, fields_of, reason_of, text_of_block
 from source_notion.page_state import PageState, Wanted
 from source_notion.pages import PageRouter
 from source_notion.retriever import Listing, NotionRetriever, RecordsOfResponse, tame, with_extra
-from source_notion.workspace import Discovery, FoundPage, PageFile, Place, Workspace
-
-LOGGER = logging.getLogger("airbyte")
+from source_notion.shared import LOGGER
+from source_notion.workspace import Discovery, FoundPage, PageFile, Place
 
 
 @dataclass
@@ -45,10 +41,6 @@ class SearchRetriever(NotionRetriever):
 
     # So many items in a row that are too old end the listing.
     MAX_OLDER_ITEMS_IN_A_ROW: ClassVar[int] = 50
-
-    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
-        super().__post_init__(parameters)
-        self.workspace = Workspace.of(self.config)
 
     def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
         for record in self.search(records_generator_fn, stream_slice):
@@ -82,8 +74,7 @@ class SearchRetriever(NotionRetriever):
     ) -> Iterator[Record]:
         again = Listing(self.label)
         for record in self.read_listing(again, records_of, stream_slice):
-            is_new = listing.is_new(record)
-            if is_new:
+            if listing.is_new(record):
                 self.workspace.note(record)
                 yield record
             elif not again.left_in_answer:
@@ -104,12 +95,9 @@ class PageListRetriever(SearchRetriever):
 
     start_date: str = ""
 
-    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
-        super().__post_init__(parameters)
-        self._start_date = InterpolatedString.create(self.start_date, parameters=parameters or {})
-
     @property
     def label(self) -> str:
+        """What people call this list, which is `every_page` in the manifest."""
         return "pages"
 
     def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
@@ -190,7 +178,7 @@ class PageListRetriever(SearchRetriever):
         origin = next((id for id in (data_source_id, ALL_DATA_SOURCES) if id in wanted.owed), discovered)
         since = wanted.owed.get(origin, wanted.since)
         if discovered and discovered not in wanted.known_databases:
-            since = self._start_date.eval(self.config)
+            since = InterpolatedString.create(self.start_date, parameters={}).eval(self.config)
         for row in self.lookup.rows_of(data_source_id, since):  # type: ignore[union-attr]
             yield FoundPage("database", row, origin)
 
@@ -215,8 +203,6 @@ class PagesRetriever(PageListRetriever):
             page["path_titles"] = None if path is None else [title for _, title in path]
             page["depth"] = None if path is None else len(path)
             yield Record(page, self.name, stream_slice)
-        if not self.is_test_read:
-            router.finish("", [], Discovery())
 
 
 @dataclass
@@ -233,10 +219,6 @@ class PageContentRetriever(NotionRetriever):
 
     lookup: Optional[Lookup] = None
     seconds_between_states: float = 30.0
-
-    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
-        super().__post_init__(parameters)
-        self.workspace = Workspace.of(self.config)
 
     def read_records(
         self, records_schema: Mapping[str, Any], stream_slice: Optional[StreamSlice] = None
@@ -338,8 +320,8 @@ class BlockTreeRetriever(PageContentRetriever):
     def _original_of_synced_copy(block: Mapping[str, Any]) -> Optional[str]:
         """The block whose children a synced copy shows; None for any other block.
 
-        The content is read with its original. A copy's own children call may answer 404, so the original is asked for
-        once: if it is out of reach, that is worth a warning. https://github.com/openclaw/notcrawl/issues/37
+        The content is read with its original. A copy's own children call may answer 404, so the original is asked for,
+        once for each copy: if it is out of reach, that is worth a warning. https://github.com/openclaw/notcrawl/issues/37
         """
         if block.get("type") != "synced_block" or block.get("has_children") is False:
             return None

@@ -7,19 +7,15 @@ link of one that fails, which anybody may open for an hour. So only its requeste
 import hashlib
 import re
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import InitVar, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.declarative.requesters.http_requester import HttpRequester
-from airbyte_cdk.sources.streams.http.error_handlers import ErrorHandler
-from airbyte_cdk.sources.streams.http.error_handlers.response_models import (
-    SUCCESS_RESOLUTION,
-    ErrorResolution,
-    ResponseAction,
-)
+from airbyte_cdk.sources.streams.http.error_handlers import ErrorHandler, ErrorResolution, ResponseAction
+from airbyte_cdk.sources.streams.http.error_handlers.response_models import SUCCESS_RESOLUTION
 from airbyte_cdk.sources.types import StreamSlice
 
 from source_notion.objects import transient_error
@@ -46,14 +42,11 @@ class StreamingRequester(HttpRequester):
     stream_response: bool = True
 
 
-@dataclass
 class AnyAnswer(ErrorHandler):
     """Leaves each answer to `fetch`, without a word: the runtime's handlers log the link."""
 
-    config: Mapping[str, Any]
-    parameters: InitVar[Mapping[str, Any]]
-    max_retries: Optional[int] = 0
-    max_time: Optional[int] = None
+    max_retries = 0
+    max_time = None
 
     def interpret_response(self, response_or_exception: Any) -> ErrorResolution:
         if isinstance(response_or_exception, Exception):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Optional, TypedDict
+from typing import Any, ClassVar, NamedTuple, Optional
 from urllib.parse import unquote, urlsplit
 
 from airbyte_cdk.models import AirbyteRecordMessageFileReference
@@ -20,25 +20,6 @@ from source_notion.objects import fields_of, reason_of, transient_error
 from source_notion.retriever import RecordsOfResponse, with_extra
 
 
-class File(TypedDict):
-    """A file on a page or block: https://developers.notion.com/reference/file-object
-
-    `id` is made of the ids of what holds the file, and its place there. `location` is `notion` or `external`.
-    """
-
-    id: str
-    page_id: str
-    block_id: Optional[str]
-    property_id: Optional[str]
-    property: Optional[str]
-    kind: str
-    location: str
-    name: Optional[str]
-    url: Optional[str]
-    expiry_time: Optional[str]
-    last_edited_time: Optional[str]
-
-
 class Spot(NamedTuple):
     """A spot that may hold a file: what its id adds to that of the page or block, its kind, and what is there."""
 
@@ -49,8 +30,11 @@ class Spot(NamedTuple):
     property: Optional[str] = None
 
 
-def files_of(item: Mapping[str, Any], page_id: str) -> Iterator[File]:
-    """The files that hang on a page or a block itself."""
+def files_of(item: Mapping[str, Any], page_id: str) -> Iterator[dict[str, Any]]:
+    """The files that hang on a page or a block itself: https://developers.notion.com/reference/file-object
+
+    `id` is made of the ids of what holds the file, and its place there. `location` is `notion` or `external`.
+    """
     for spot in _spots_of(item):
         content = fields_of(spot.content)
         file = fields_of(content.get(str(content.get("type"))))
@@ -113,7 +97,6 @@ class FilesRetriever(BlockTreeRetriever):
         super().__post_init__(parameters)
         # The runtime would hand each block to its uploader.
         self.record_selector: Any = replace(self.record_selector, parameters=parameters, file_uploader=None)
-        self._fetches = bool(self.config.get("fetch_files"))
 
     def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
         page_id = stream_slice.extra_fields["page_id"]
@@ -122,8 +105,8 @@ class FilesRetriever(BlockTreeRetriever):
         is_whole = True
         for item in chain([page] if page else [], super()._read_pages(records_generator_fn, stream_slice)):
             for file in files_of(item, page_id):
-                record = Record({**file}, self.name, stream_slice)
-                if self._fetches and file["location"] == "notion" and not self.is_test_read:
+                record = Record(file, self.name, stream_slice)
+                if self.config.get("fetch_files") and file["location"] == "notion" and not self.is_test_read:
                     is_whole &= self._is_fetched_or_lost(record)
                 yield record
         if not is_whole:

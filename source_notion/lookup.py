@@ -4,7 +4,6 @@ Whatever is asked for here only adds to what the streams deliver. A request that
 have added is missing, one warning says so, no stream of the sync asks again, and the next sync does.
 """
 
-import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Optional
@@ -15,9 +14,8 @@ from airbyte_cdk.sources.types import StreamSlice
 from source_notion.objects import Page, config_error, id_in, reason_of, transient_error
 from source_notion.records import PropertiesAsArray
 from source_notion.retriever import NotionRetriever
-from source_notion.workspace import Place, Workspace
-
-LOGGER = logging.getLogger("airbyte")
+from source_notion.shared import LOGGER
+from source_notion.workspace import Place
 
 ALL_DATA_SOURCES = "data_sources"
 
@@ -42,10 +40,6 @@ class Lookup(NotionRetriever):
         "data_source_id": "data_sources",
         "database_id": "databases",
     }
-
-    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
-        super().__post_init__(parameters)
-        self.workspace = Workspace.of(self.config)
 
     @property
     def is_test_read(self) -> bool:

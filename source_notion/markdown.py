@@ -4,7 +4,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Optional
+from typing import Any, Optional
 
 from airbyte_cdk.sources.types import Record, StreamSlice
 
@@ -13,14 +13,6 @@ from source_notion.objects import reason_of
 from source_notion.plain_text import V1, MarkdownReader
 from source_notion.responses import body_of
 from source_notion.retriever import Listing, RecordsOfResponse, with_extra
-
-
-class Completed(NamedTuple):
-    """A page's markdown, the ids of the blocks that are missing, and whether more is, of which Notion gives no id."""
-
-    text: Optional[str]
-    missing: list[str]
-    is_cut_off: bool
 
 
 @dataclass
@@ -51,8 +43,8 @@ class MarkdownRetriever(PageContentRetriever):
             page = answer_about(page_id, version)
         if page is None:
             return
-        completed = self._completed(page, version, answer_about)
-        if completed.is_cut_off:
+        markdown, missing, is_cut_off = self._completed(page, version, answer_about)
+        if is_cut_off:
             reason = "Notion cut off its markdown and does not say what is missing. The stream blocks has all of it."
             self.skipped.warn(self.name, f"the rest of page_id {page_id}", "cut off", reason)
         path, place = self.lookup.path_of(page_id), self.workspace.places.get(page_id)  # type: ignore[union-attr]
@@ -61,11 +53,11 @@ class MarkdownRetriever(PageContentRetriever):
             "last_edited_time": stream_slice.extra_fields["last_edited_time"],
             "title": place and place.title,
             "path_titles": None if path is None else [title for _, title in path],
-            "markdown": completed.text,
+            "markdown": markdown,
             "markdown_version": version,
-            "plain_text": completed.text and MarkdownReader(completed.text, version).words(),
-            "truncated": bool(completed.missing) or completed.is_cut_off,
-            "unknown_block_ids": completed.missing,
+            "plain_text": markdown and MarkdownReader(markdown, version).words(),
+            "truncated": bool(missing) or is_cut_off,
+            "unknown_block_ids": missing,
         }
         yield Record(data, page.stream_name, page.associated_slice)
 
@@ -82,8 +74,11 @@ class MarkdownRetriever(PageContentRetriever):
             "markdown_version says."
         )
 
-    def _completed(self, page: Record, version: str, answer_about: Callable[[str, str], Optional[Record]]) -> Completed:
-        """The markdown with the blocks that Notion cut off, in their places."""
+    def _completed(
+        self, page: Record, version: str, answer_about: Callable[[str, str], Optional[Record]]
+    ) -> tuple[Optional[str], list[str], bool]:
+        """The markdown with the blocks that Notion cut off in their places, the ids of the blocks that are missing, and
+        whether more is, of which Notion gives no id."""
         markdown, is_cut_off = _text_of(page), _ends_early(page)
         missing: list[str] = []
         unknown, asked = deque(_left_out_of(page)), {page.get("id")}
@@ -104,7 +99,7 @@ class MarkdownRetriever(PageContentRetriever):
             markdown = with_block(markdown or "", version, block_id, text)
             is_cut_off |= _ends_early(block)
             unknown.extend(_left_out_of(block))
-        return Completed(markdown, missing, is_cut_off)
+        return markdown, missing, is_cut_off
 
 
 def _text_of(answer: Mapping[str, Any]) -> Optional[str]:

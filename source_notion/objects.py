@@ -14,8 +14,11 @@ from airbyte_cdk.utils.datetime_helpers import ab_datetime_parse
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 
-class Item(TypedDict, total=False):
-    """What pages, blocks, data sources and databases have in common: https://developers.notion.com/reference/page"""
+class Page(TypedDict, total=False):
+    """A page, row or data source; `properties` is an array once it left its listing.
+
+    https://developers.notion.com/reference/page
+    """
 
     object: str
     id: str
@@ -23,15 +26,7 @@ class Item(TypedDict, total=False):
     created_time: str
     last_edited_time: str
     in_trash: bool
-
-
-class Page(Item, total=False):
-    """A page, or the row of a data source; `properties` is an array once it left its listing."""
-
     properties: Any
-    path: Optional[list[str]]
-    path_titles: Optional[list[str]]
-    depth: Optional[int]
 
 
 # As in the manifest's `lookback_window`: search may show an edit so late, and times are rounded down to the minute.

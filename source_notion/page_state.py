@@ -65,7 +65,6 @@ class DuePage(NamedTuple):
 
     Attributes:
         place: when it was edited; no later than the sync began, for some pages are dated in the future.
-        id: its id.
         is_news: whether no sync has read it before.
         last_edited_time: when it was edited, as Notion says it.
     """

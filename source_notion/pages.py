@@ -1,6 +1,5 @@
 """Which pages and databases the streams over them read, and in which order."""
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -8,19 +7,15 @@ from threading import Condition
 from typing import Any, ClassVar, Optional
 
 from airbyte_cdk.sources.declarative.interpolation import InterpolatedString
-from airbyte_cdk.sources.declarative.partition_routers.substream_partition_router import (
-    ParentStreamConfig,
-    SubstreamPartitionRouter,
-)
+from airbyte_cdk.sources.declarative.partition_routers import SubstreamPartitionRouter
+from airbyte_cdk.sources.declarative.partition_routers.substream_partition_router import ParentStreamConfig
 from airbyte_cdk.sources.types import StreamSlice
 
 from source_notion.objects import edited_at
-from source_notion.page_state import DuePage, Progress
+from source_notion.page_state import Progress
 from source_notion.rate_limit import RateLimitGate
-from source_notion.shared import Skipped
+from source_notion.shared import LOGGER, Skipped
 from source_notion.workspace import Discovery, FoundPage, Workspace
-
-LOGGER = logging.getLogger("airbyte")
 
 
 @dataclass
@@ -49,7 +44,7 @@ class PageRouter(SubstreamPartitionRouter):
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
-        self._stream_name = parameters["stream_name"]
+        self._stream_name = parameters["stream_name"]  # which the runtime adds
         self._parent = self.parent_stream_configs[0].stream
         self._workspace = Workspace.of(self.config)
         self._gate = RateLimitGate.of(self.config)
@@ -91,7 +86,8 @@ class PageRouter(SubstreamPartitionRouter):
                 "began": progress.began,
             }
             yield StreamSlice(partition={"page_id": page.id}, cursor_slice={}, extra_fields=about)
-        self._complete(progress)
+        progress.is_complete = True
+        self._report_if_finished(progress)
 
     def due_pages(self) -> Iterator[FoundPage]:
         """The pages to be read, in the order of the listing."""
@@ -101,8 +97,8 @@ class PageRouter(SubstreamPartitionRouter):
             if due and due.last_edited_time == found.page.get("last_edited_time"):
                 del progress.due[due.id]  # another list may have it too
                 yield found
-        progress.give_out(DuePage("", "", False, None))  # until `finish`
-        self._complete(progress)
+        progress.is_complete = True
+        self._report_if_finished(progress)
 
     def finish(self, page_id: str, failed: list[str], discovery: Discovery) -> None:
         """Note that a page was read, with those discovered in it, and which of them could not be."""
@@ -112,10 +108,6 @@ class PageRouter(SubstreamPartitionRouter):
             self._progress.finish(page_id, failed, discovery.pages)
             self._changed.notify()
         self._report_if_finished(self._progress)
-
-    def _complete(self, progress: Progress) -> None:
-        progress.is_complete = True
-        self._report_if_finished(progress)
 
     def _list(self) -> Progress:
         """List all pages before the first slice: the runtime moves the state once there is one."""
@@ -154,14 +146,10 @@ class PageRouter(SubstreamPartitionRouter):
         if self.config.get("page_discovery") == "search":
             LOGGER.info(f"{said} only.")
             return
-        end = (
-            "."
-            if self._workspace.is_read_for_pages
-            else ". To discover pages within pages, sync the stream blocks too."
-        )
-        LOGGER.info(
-            f"{said}, {ways['database']} more through their databases, and {ways['parent']} more within other pages{end}"
-        )
+        said += f", {ways['database']} more through their databases, and {ways['parent']} more within other pages."
+        if not self._workspace.is_read_for_pages:
+            said += " To discover pages within pages, sync the stream blocks too."
+        LOGGER.info(said)
 
 
 @dataclass

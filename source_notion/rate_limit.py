@@ -1,6 +1,5 @@
 """Waiting as long as Notion asks to."""
 
-import logging
 import time
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -9,9 +8,7 @@ from threading import Lock
 from typing import Any
 
 from source_notion.objects import in_notion_format
-from source_notion.shared import SharedInSync
-
-LOGGER = logging.getLogger("airbyte")
+from source_notion.shared import LOGGER, SharedInSync
 
 # Too many requests, and an overloaded service: https://developers.notion.com/reference/status-codes
 SLOW_DOWN = (429, 529)

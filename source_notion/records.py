@@ -2,17 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any
 
 from airbyte_cdk.sources.declarative.extractors.record_filter import RecordFilter
 from airbyte_cdk.sources.declarative.interpolation import InterpolatedString
 from airbyte_cdk.sources.declarative.transformations import RecordTransformation
-from airbyte_cdk.sources.types import StreamSlice, StreamState
 
 from source_notion.objects import edited_at, fields_of
 
 
-@dataclass
 class PropertiesAsArray(RecordTransformation):
     """`{"Name": {…}}` becomes `[{"name": "Name", "value": {…}}]`, in the order of the API.
 
@@ -25,7 +23,6 @@ class PropertiesAsArray(RecordTransformation):
         ]
 
 
-@dataclass
 class BotOwnerInfo(RecordTransformation):
     """Gives a bot's owner under `bot.owner.info` as well, whatever its type: a user, or `True` for the workspace."""
 
@@ -48,38 +45,23 @@ class NewComments(RecordFilter):
 
     start_date: str = ""
 
-    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
-        super().__post_init__(parameters or {})
-        self._start_date = InterpolatedString.create(self.start_date, parameters=parameters or {})
-
     def filter_records(
-        self,
-        records: Iterable[Mapping[str, Any]],
-        stream_state: StreamState,
-        stream_slice: Optional[StreamSlice] = None,
-        next_page_token: Optional[Mapping[str, Any]] = None,
+        self, records: Iterable[Mapping[str, Any]], stream_state: Any, stream_slice: Any = None, *_: Any, **__: Any
     ) -> Iterable[Mapping[str, Any]]:
-        page = stream_slice.extra_fields  # type: ignore[union-attr]
-        since = stream_slice["start_time"]  # type: ignore[index]
+        page, since = stream_slice.extra_fields, stream_slice["start_time"]
         if page["is_news"] or page["last_edited_time"] >= since:
-            since = min(since, self._start_date.eval(self.config))
+            since = min(since, InterpolatedString.create(self.start_date, parameters={}).eval(self.config))
         for record in records:
             if edited_at(record) >= since:  # of a comment without a time, the retriever may have to warn
                 yield record
 
 
-@dataclass
 class NewDatabases(RecordFilter):
     """Keeps the databases that were edited since the state, or whose data sources were."""
 
     def filter_records(
-        self,
-        records: Iterable[Mapping[str, Any]],
-        stream_state: StreamState,
-        stream_slice: Optional[StreamSlice] = None,
-        next_page_token: Optional[Mapping[str, Any]] = None,
+        self, records: Iterable[Mapping[str, Any]], stream_state: Any, stream_slice: Any = None, *_: Any, **__: Any
     ) -> Iterable[Mapping[str, Any]]:
-        slice: Any = stream_slice
         for record in records:
-            if max(edited_at(record), slice.extra_fields["last_edited_time"]) >= slice["start_time"]:
+            if max(edited_at(record), stream_slice.extra_fields["last_edited_time"]) >= stream_slice["start_time"]:
                 yield record

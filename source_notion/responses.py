@@ -7,14 +7,9 @@ from typing import Any
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.declarative.extractors.record_extractor import RecordExtractor
-from airbyte_cdk.sources.declarative.requesters.error_handlers.default_error_handler import (
-    DefaultErrorHandler,
-)
-from airbyte_cdk.sources.streams.http.error_handlers.response_models import (
-    SUCCESS_RESOLUTION,
-    ErrorResolution,
-    ResponseAction,
-)
+from airbyte_cdk.sources.declarative.requesters.error_handlers.default_error_handler import DefaultErrorHandler
+from airbyte_cdk.sources.streams.http.error_handlers import ErrorResolution, ResponseAction
+from airbyte_cdk.sources.streams.http.error_handlers.response_models import SUCCESS_RESOLUTION
 
 
 @dataclass
@@ -41,13 +36,9 @@ class NotionErrorHandler(DefaultErrorHandler):
         resolution = super().interpret_response(response_or_exception)
         if resolution is SUCCESS_RESOLUTION:
             return _ask_again("The response is not what Notion's API should return. It may be cut off.")
-        if resolution.response_action == ResponseAction.REDUCE_PAGE_SIZE and not self._is_for_lists:
+        if resolution.response_action == ResponseAction.REDUCE_PAGE_SIZE and "list" not in self.expected_objects:
             return _ask_again(resolution.error_message or "")
         return resolution
-
-    @property
-    def _is_for_lists(self) -> bool:
-        return "list" in self.expected_objects
 
     def _is_whole(self, response: Any) -> bool:
         try:

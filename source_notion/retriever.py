@@ -34,6 +34,7 @@ from source_notion.objects import config_error, reason_of, transient_error
 from source_notion.rate_limit import RateLimitGate
 from source_notion.responses import body_of
 from source_notion.shared import Skipped
+from source_notion.workspace import Workspace
 
 # What the runtime hands a retriever to make records of a response.
 RecordsOfResponse = Callable[[Any], Iterable[Record]]
@@ -63,6 +64,7 @@ class Listing:
 
     @property
     def size(self) -> int:
+        """How many versions of records it gave so far."""
         return len(self._versions)
 
     def records_of(self, response: Any, records_of: RecordsOfResponse) -> Iterator[Record]:
@@ -191,6 +193,7 @@ class NotionRetriever(SimpleRetriever):
         super().__post_init__(parameters or {})
         self.gate = RateLimitGate.of(self.config)
         self.skipped = Skipped.of(self.config)
+        self.workspace = Workspace.of(self.config)
         self.pagination_tracker_factory = lambda: Restarts(self.label, self.max_restarts)
         if self.smaller_pages:
             policy = PageSizeResetPolicy.AFTER_SUCCESSFUL_PAGE

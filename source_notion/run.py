@@ -5,21 +5,14 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import cache, wraps
 from pathlib import Path
 from threading import Lock
 from typing import Any, Optional
 
 from airbyte_cdk.entrypoint import AirbyteEntrypoint, launch
-from airbyte_cdk.models import (
-    AirbyteMessage,
-    AirbyteStateMessage,
-    AirbyteStreamStatus,
-    ConfiguredAirbyteCatalog,
-    ConfiguredAirbyteCatalogSerializer,
-    Type,
-)
+from airbyte_cdk.models import AirbyteMessage, AirbyteStreamStatus, ConfiguredAirbyteCatalogSerializer, Type
 from airbyte_cdk.sources.declarative.concurrent_declarative_source import ConcurrentDeclarativeSource
 from airbyte_cdk.sources.declarative.models.declarative_component_schema import Spec
 from airbyte_cdk.sources.declarative.parsers.model_to_component_factory import ModelToComponentFactory
@@ -32,16 +25,10 @@ MANIFEST = Path(__file__).with_name("manifest.yaml")
 class SourceNotion(ConcurrentDeclarativeSource):
     """The connector of the manifest. It also says which streams of the catalog no longer exist."""
 
-    def read(
-        self,
-        logger: logging.Logger,
-        config: Mapping[str, Any],
-        catalog: ConfiguredAirbyteCatalog,
-        state: Optional[list[AirbyteStateMessage]] = None,
-    ) -> Iterator[AirbyteMessage]:
+    def read(self, logger: logging.Logger, *arguments: Any, **named: Any) -> Iterator[AirbyteMessage]:
         """Read the catalog. The runtime marks a stream that it does not find as incomplete, without a word."""
         started = set()
-        for message in super().read(logger, config, catalog, state):
+        for message in super().read(logger, *arguments, **named):
             status = message.trace.stream_status if message.trace else None
             name = status.stream_descriptor.name if status else ""
             if status and status.status == AirbyteStreamStatus.STARTED:

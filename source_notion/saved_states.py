@@ -3,7 +3,6 @@
 A state that says nothing, or lies in the future, is dropped with a warning: the stream reads everything again.
 """
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -15,19 +14,14 @@ from airbyte_cdk.utils.datetime_helpers import ab_datetime_parse
 
 from source_notion.objects import LONG_AGO, fields_of, in_notion_format
 from source_notion.page_state import PageState
-
-LOGGER = logging.getLogger("airbyte")
+from source_notion.shared import LOGGER
 
 PARENT = "every_page"
 
 
 @dataclass
 class ListingStateMigration(StateMigration):
-    """Takes up `{"last_edited_time": …}`, of any version. The runtime fails the whole sync on a malformed one.
-
-    Attributes:
-        declarative_stream: the stream.
-    """
+    """Takes up `{"last_edited_time": …}`, of any version. The runtime fails the whole sync on a malformed one."""
 
     declarative_stream: DeclarativeStream
 
@@ -70,16 +64,13 @@ class PageStateMigration(ListingStateMigration):
         parents = state.get("parent_state") or {}
         cursor = state.get("state") or ({} if parents else state)
         pages: PageState = {**parents.get(PARENT, {})}
-        migrated: dict[str, Any] = {
-            "use_global_cursor": True,
-            "lookback_window": int(state.get("lookback_window") or 0),
-        }
+        lookback = int(state.get("lookback_window") or 0)
+        migrated: dict[str, Any] = {"use_global_cursor": True, "lookback_window": lookback}
         if "last_edited_time" in cursor:
             read_to = _past_time(cursor["last_edited_time"])
             migrated["state"] = {"last_edited_time": cursor["last_edited_time"]}
             if not parents:
-                lookback = timedelta(seconds=migrated["lookback_window"])
-                pages = {"last_edited_time": in_notion_format(read_to - lookback)}
+                pages = {"last_edited_time": in_notion_format(read_to - timedelta(seconds=lookback))}
         elif state.get("states"):
             pages = {"delivered": _of_single_pages(state["states"])}
         if "pages" in parents:

@@ -1,7 +1,6 @@
 """Databases as tables: which there are, and their rows."""
 
 import json
-import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -17,8 +16,7 @@ from source_notion.columns import MALFORMED, columns_of, row_of, stream_name_of,
 from source_notion.lookup import ALL_DATA_SOURCES, Lookup
 from source_notion.objects import LONG_AGO, config_error, fields_of, id_in, parent_of, reason_of, transient_error
 from source_notion.retriever import Listing, NotionRetriever, RecordsOfResponse, with_extra
-
-LOGGER = logging.getLogger("airbyte")
+from source_notion.shared import LOGGER
 
 
 @dataclass
@@ -102,8 +100,7 @@ class RowsRetriever(NotionRetriever):
     A query gives its first 10,000 rows and says that it is incomplete. The next one then takes all that
     were created since the last of these, as Notion advises. The runtime could split the window of time,
     but in ten halves at most, which leaves days in one piece. Ordered by creation, rows stay where they
-    are when they are edited meanwhile:
-    https://developers.notion.com/guides/data-apis/query-large-data-sources
+    are when they are edited meanwhile: https://developers.notion.com/guides/data-apis/query-large-data-sources
     """
 
     def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
@@ -181,11 +178,8 @@ class TableRetriever(RowsRetriever):
         return False
 
     def _all_items(self, page_id: str, value: Mapping[str, Any]) -> list[Any]:
-        where = StreamSlice(
-            partition={},
-            cursor_slice={},
-            extra_fields={"page_id": page_id, "property_id": value["id"]},
-        )
+        about = {"page_id": page_id, "property_id": value["id"]}
+        where = StreamSlice(partition={}, cursor_slice={}, extra_fields=about)
         items: Any = self.property_items.read_records({}, where)  # type: ignore[union-attr]
         try:
             # None at all: skipped with a warning, and what the page shows of them is better than nothing.

@@ -18,7 +18,6 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "source_notion"
 NOT_BUNDLED = {"__init__", "run"}
 COPIED = ("metadata.yaml", "icon.svg", "README.md", "acceptance-test-config.yml")
-BY_EACH_MODULE = {"LOGGER"}
 
 
 def bundled_manifest() -> dict[str, Any]:
@@ -46,7 +45,7 @@ def bundled_components() -> str:
     defined: dict[str, str] = {}
     for module in _in_order_of_imports({name: text for name, text in modules.items() if name not in NOT_BUNDLED}):
         code, imported, names = _split(modules[module])
-        for name in names - BY_EACH_MODULE:
+        for name in names:
             if name in defined:
                 raise SystemExit(f"{module}.py and {defined[name]}.py both define {name}: give one another name.")
             defined[name] = module
