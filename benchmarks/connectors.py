@@ -111,7 +111,8 @@ def _files(folder: Path, connector: Connector, streams: list[str], states: Optio
     config = {"credentials": credentials, "start_date": "2020-01-01T00:00:00.000Z"}
     modes = {"sync_mode": "incremental", "destination_sync_mode": "append_dedup"}
     supported = {"json_schema": {}, "supported_sync_modes": ["full_refresh", "incremental"]}
-    catalog = [{"stream": {"name": name, **supported}, **modes} for name in streams]
+    # In the order in which our `discover` lists them: what discovers pages comes before `pages`.
+    catalog = [{"stream": {"name": name, **supported}, **modes} for name in sorted(streams)]
     contents: Json = {"config": config | connector.settings, "catalog": {"streams": catalog}}
     if states:
         contents["state"] = list(states.values())

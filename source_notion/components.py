@@ -3,7 +3,7 @@
 Several threads read the partitions of a stream with one retriever, so what belongs to one read is in local variables.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, ClassVar, Optional
@@ -120,22 +120,23 @@ class PageListRetriever(SearchRetriever):
                     yield Record(found._asdict(), self.name, stream_slice)
 
     def _list(self, records_of: RecordsOfResponse, wanted: Wanted) -> Iterator[FoundPage]:
-        listed: set[str] = set()
+        listed: dict[str, str] = {}
         back_to = StreamSlice(partition={}, cursor_slice={"start_time": wanted.since})
         for record in self.search(records_of, back_to):
-            listed.add(record["id"])
+            listed[record["id"]] = max(edited_at(record), listed.get(record["id"], ""))
             self.workspace.forget(record["id"])
             yield FoundPage("search", record.data)  # type: ignore[arg-type]
         if not self.lookup.uses_search_only:  # type: ignore[union-attr]
-            for found in self._beside_search(wanted, listed):
-                if found.page["id"] not in listed:
-                    listed.add(found.page["id"])
+            for found in self._beside_search(wanted, listed.keys()):
+                edited = edited_at(found.page)
+                if edited > listed.get(found.page["id"], ""):  # search may show an older version
+                    listed[found.page["id"]] = edited
                     self.workspace.note(found.page)
                     yield found
         for page_id in listed:
             self.workspace.take(page_id)
 
-    def _beside_search(self, wanted: Wanted, listed: set[str]) -> Iterator[FoundPage]:
+    def _beside_search(self, wanted: Wanted, listed: Set[str]) -> Iterator[FoundPage]:
         """The rows of all data sources, and what listings do not show: the scope, what was discovered, failed or owed."""
         lookup, workspace, queried = self.lookup, self.workspace, set()
         assert lookup is not None
@@ -165,6 +166,8 @@ class PageListRetriever(SearchRetriever):
     def _rows_left_out(self, database_id: str, queried: set[str], wanted: Wanted) -> Iterator[FoundPage]:
         """The rows of those data sources of a database that search leaves out; it is forgotten if there are none."""
         data_sources = self.lookup.data_sources_of(database_id)  # type: ignore[union-attr]
+        if database_id in wanted.owed and self.lookup.get("data_source_id", database_id):  # type: ignore[union-attr]
+            data_sources = [database_id]
         left_out = [each for each in data_sources if each not in queried]
         if not left_out and database_id not in self.workspace.unanswered:
             self.workspace.forget(database_id)
@@ -177,7 +180,7 @@ class PageListRetriever(SearchRetriever):
         """The rows since the last sync; from further back if they could not be asked for then, or the database is new."""
         origin = next((id for id in (data_source_id, ALL_DATA_SOURCES) if id in wanted.owed), discovered)
         since = wanted.owed.get(origin, wanted.since)
-        if discovered and discovered not in wanted.known_databases:
+        if discovered and (discovered not in wanted.known_databases or origin in wanted.owed):
             since = InterpolatedString.create(self.start_date, parameters={}).eval(self.config)
         for row in self.lookup.rows_of(data_source_id, since):  # type: ignore[union-attr]
             yield FoundPage("database", row, origin)

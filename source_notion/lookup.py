@@ -105,7 +105,12 @@ class Lookup(NotionRetriever):
             )
 
     def skip_ignored(self, stream_slice: StreamSlice, response: Any) -> None:
-        """Nothing is missing: a parent may be out of sight, and a database a view of another one."""
+        """Nothing is missing: a parent may be out of sight, and a database a view of another one.
+
+        Only of a block that the API does not support, nobody knows where it is.
+        """
+        if response.status_code == 400 and stream_slice.extra_fields.get("endpoint") == "blocks":
+            self.workspace.unclear.add(stream_slice.extra_fields["id"])
 
     def path_of(self, item_id: str) -> Optional[list[tuple[str, str]]]:
         """The ids and titles of the pages and data sources above an item, from the top down.
@@ -123,7 +128,8 @@ class Lookup(NotionRetriever):
         if not self.roots or self.is_test_read:
             return True
         above = {item_id, *(self._ancestors_of(item_id) or ())}
-        return not above.isdisjoint({*self.roots, *self.workspace.unanswered})  # rather too much than too little
+        unclear = {*self.workspace.unanswered, *self.workspace.unclear}
+        return not above.isdisjoint({*self.roots, *unclear})  # rather too much than too little
 
     def _ancestors_of(self, item_id: str) -> Optional[dict[str, Place]]:
         """What is above an item, from the nearest up."""

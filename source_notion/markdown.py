@@ -38,12 +38,13 @@ class MarkdownRetriever(PageContentRetriever):
         page_id = stream_slice.extra_fields["page_id"]
         version = V1 if self.workspace.refuses_markdown_version else self.markdown_version
         page = answer_about(page_id, version)
-        if page is None and version != V1 and self.workspace.refuses_markdown_version:
+        markdown, missing, is_cut_off = self._completed(page or {}, version, answer_about)
+        if version != V1 and self.workspace.refuses_markdown_version:  # it may be refused for a block only
             version = V1
             page = answer_about(page_id, version)
+            markdown, missing, is_cut_off = self._completed(page or {}, version, answer_about)
         if page is None:
             return
-        markdown, missing, is_cut_off = self._completed(page, version, answer_about)
         if is_cut_off:
             reason = "Notion cut off its markdown and does not say what is missing. The stream blocks has all of it."
             self.skipped.warn(self.name, f"the rest of page_id {page_id}", "cut off", reason)
@@ -75,7 +76,7 @@ class MarkdownRetriever(PageContentRetriever):
         )
 
     def _completed(
-        self, page: Record, version: str, answer_about: Callable[[str, str], Optional[Record]]
+        self, page: Mapping[str, Any], version: str, answer_about: Callable[[str, str], Optional[Record]]
     ) -> tuple[Optional[str], list[str], bool]:
         """The markdown with the blocks that Notion cut off in their places, the ids of the blocks that are missing, and
         whether more is, of which Notion gives no id."""

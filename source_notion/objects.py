@@ -6,6 +6,7 @@ Notion may leave out or null any part of an object, so nothing here takes a part
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
+from sys import intern
 from typing import Any, Optional, TypedDict
 from urllib.parse import parse_qs, urlsplit
 
@@ -101,7 +102,8 @@ def parent_of(item: Mapping[str, Any], field: str = "parent") -> tuple[Optional[
     parent = fields_of(item.get(field))
     kind = str(parent.get("type"))
     parent_id = parent.get(kind)
-    return (kind, parent_id) if isinstance(parent_id, str) else (None, None)
+    # One copy of each is enough, however many items name it.
+    return (intern(kind), intern(parent_id)) if isinstance(parent_id, str) else (None, None)
 
 
 def id_in(link: str, of: str = "database") -> str:

@@ -10,23 +10,26 @@ delivered, or in `open`, or in `failed`.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from heapq import nlargest
+from itertools import chain
+from sys import intern
 from typing import NamedTuple, Optional, TypedDict
 
 from source_notion.objects import LONG_AGO, earlier, edited_at
-from source_notion.workspace import Discovered, FoundPage
+from source_notion.workspace import Discovered, Discovery, FoundPage
 
 
 class UnderWay(TypedDict, total=False):
-    """While a sync runs: when it began, the place (a time and an id) up to which it has come, and what it left open.
-
-    If it asks only pages edited since a time, that is `asked_since`.
+    """While a sync runs: when it began, how far back it lists, the place (a time and an id) up to which it has come,
+    and what it left open. If it stopped early, pages that it never came to may hold what is older than the cursor.
     """
 
     began: str
+    since: str
     reached: list[str]
     open: list[str]
-    asked_since: str
+    has_stopped: bool
 
 
 class PageState(TypedDict, total=False):
@@ -84,6 +87,9 @@ class Progress:
         under_way: those that are being read.
         ways: how many pages were found in which way.
         is_complete: whether all that is due was given out.
+        has_stopped: whether this sync, or the one that it resumes, stopped before that.
+        back_to: the time since which something may be missing: listings show what was edited since, in any page.
+        discovered: how many pages were discovered.
         failures_in_a_row: how many pages failed since the last one that did not.
         asked_since: the time before which pages are passed by, whether they changed or not; empty if none are.
     """
@@ -92,7 +98,7 @@ class Progress:
 
     def __init__(self, before: PageState, since: str, began: str, reads_all: bool) -> None:
         under_way = before.get("under_way") or {}
-        if not under_way or under_way.get("asked_since", "") > since:  # what it passed by is due now
+        if not under_way or under_way.get("since", "") > since:  # what it passed by is due now
             under_way = {"began": began, "reached": ["", ""], "open": []}
         known = before.get("discovered") or {}
         self.began = under_way["began"]
@@ -101,6 +107,8 @@ class Progress:
         self.under_way: set[str] = set()
         self.ways: Counter[str] = Counter()
         self.is_complete = False
+        self.has_stopped = under_way.get("has_stopped", False)
+        self.discovered = 0
         self.failures_in_a_row = 0
         self._before = before
         self._since = since
@@ -110,20 +118,19 @@ class Progress:
         self._failed = dict(before.get("failed") or {})
         self._owed = before.get("owed") or {}
         self._known = {*known.get("pages", []), *known.get("databases", [])}
+        self.back_to = min([since, *self._failed.values(), *self._owed.values()])
         self._times: dict[str, str] = {}
+        self._newest = ""
 
     @property
     def is_finished(self) -> bool:
         return self.is_complete and not self.under_way
 
-    def since_of(self, page_id: str) -> str:
-        """The time since which listings show all pages within a page, but for those that only this page knows."""
-        return self._failed.get(page_id, self._since)
-
     def take(self, found: FoundPage) -> None:
         """Take a page of the listing, which may have an older and a newer version of it."""
-        id, edited = found.page["id"], min(edited_at(found.page), self.began)
-        if edited <= self._times.get(id, ""):
+        id, edited = intern(found.page["id"]), min(edited_at(found.page), self.began)
+        known = self.due.get(id)
+        if edited <= (known.place if known else self._times.get(id, "")):
             return
         is_later = edited > self._before.get("delivered", {}).get(id, "")
         is_owed = id in self._owed or (found.origin in self._owed and is_later)
@@ -133,9 +140,27 @@ class Progress:
         was_read = (edited, id) <= self._reached and edited < earlier(self.began) and id not in self._open
         if is_news or (is_new and not was_read):
             is_news |= edited < self._before.get("asked_since", "")
+            is_news |= self._reads_all and self.has_stopped
             self.due[id] = DuePage(edited, id, is_news, found.page.get("last_edited_time"))
-        self.ways[found.way] += id not in self._times
-        self._times[id] = edited
+        self.ways[found.way] += not known and id not in self._times
+        if id not in self.due:
+            self._times[id] = edited
+
+    def settle(self) -> None:
+        """Keep only those times that the state may need: there may be many."""
+        settled, due = earlier(self.began), self.due.values()
+        self._newest = max(chain(self._times.values(), (page.place for page in due)), default="")
+        times = chain(((page.place, page.id) for page in due), ((time, id) for id, time in self._times.items()))
+        self._times = {
+            id: time for time, id in nlargest(self.MAX_DELIVERED, (each for each in times if each[0] < settled))
+        }
+
+    def pop_due(self) -> Iterator[DuePage]:
+        """The pages to be read, in order; none is kept longer than necessary."""
+        due = sorted(self.due.values(), reverse=True)
+        self.due.clear()
+        while due:
+            yield due.pop()
 
     def forget(self, gone: Iterable[str]) -> None:
         """Let no later sync ask for pages that failed, and are gone by now."""
@@ -148,24 +173,39 @@ class Progress:
         self._open[page.id] = None
         self._given_out = max(self._given_out, page[:2])
 
-    def finish(self, page_id: str, failed: list[str], discovered: list[FoundPage]) -> None:
+    def finish(self, page_id: str, failed: list[str], discovery: Discovery) -> None:
         """Note that a page was read, with those discovered in it, and which of them could not be."""
         self.under_way.discard(page_id)
         self._open.pop(page_id, None)
         self.failures_in_a_row = self.failures_in_a_row + 1 if failed else 0
-        self._failed.update(dict.fromkeys(failed, self._failed.pop(page_id, self._since)))
-        for found in discovered:
+        self._failed.pop(page_id, None)
+        self._failed.update(dict.fromkeys(failed, self.back_to))
+        self._known.update([found.origin for found in discovery.pages], discovery.databases)
+        self.discovered += len(discovery.pages)
+        for found in discovery.pages:
             self.ways[found.way] += 1
-            self._times[found.page["id"]] = min(edited_at(found.page), self.began)
+            edited = min(edited_at(found.page), self.began)
+            self._times[found.page["id"]] = edited
+            self._newest = max(self._newest, edited)
+
+    def known_of(self, discovered: Discovered) -> Discovered:
+        """What this stream has read of what was discovered: the next sync need not."""
+        if self.is_finished:
+            return discovered
+        return {kind: [id for id in ids if id in self._known] for kind, ids in discovered.items()}
 
     def state(self, unanswered: Iterable[str]) -> PageState:
         """What the next sync has to know, also of what could not be asked in this one."""
-        owed = {id: self._owed.get(id, self._since) for id in unanswered}
+        owed = dict.fromkeys(unanswered, self.back_to)
         state: PageState = {**self._before, "failed": {**self._failed}, "owed": {**self._owed, **owed}}
         if not self.is_finished:
-            state["under_way"] = {"began": self.began, "reached": [*self._given_out], "open": [*self._open]}
-            if self.asked_since:
-                state["under_way"]["asked_since"] = self.asked_since
+            state["under_way"] = {
+                "began": self.began,
+                "since": self._since,
+                "reached": [*self._given_out],
+                "open": [*self._open],
+                "has_stopped": self.has_stopped,
+            }
             return state
         state.pop("under_way", None)
         state.pop("asked_since", None)
@@ -174,8 +214,8 @@ class Progress:
         state["owed"] = owed
         if self._reads_all:
             state.pop("last_edited_time", None)
-        elif self._times:
-            state["last_edited_time"] = max(self._times.values())
+        elif self._newest:
+            state["last_edited_time"] = self._newest
             state["delivered"] = self._delivered(min([state["last_edited_time"], *owed.values()]))
         return state
 

@@ -58,7 +58,7 @@ class PageRouter(SubstreamPartitionRouter):
             progress, unanswered = self._progress, [*self._workspace.unanswered]
             state: Any = progress.state(unanswered) if progress else self._parent.cursor.state
             if progress and (self.discovers or progress.is_finished):
-                state["discovered"] = self._workspace.discovered()
+                state["discovered"] = progress.known_of(self._workspace.discovered())
             return {self._parent.name: state}
 
     def stream_slices(self) -> Iterable[StreamSlice]:
@@ -67,13 +67,14 @@ class PageRouter(SubstreamPartitionRouter):
             return
         room = InterpolatedString.create(self.max_under_way, parameters={}).eval(self.config)
         progress = self._list()
-        for page in sorted(progress.due.values()):
+        for page in progress.pop_due():
             with self._changed:
                 self._changed.wait_for(lambda: len(progress.under_way) < int(room))
                 stops = progress.failures_in_a_row >= self.MAX_FAILURES_IN_A_ROW
                 if not stops:
                     progress.give_out(page)
             if stops:
+                progress.has_stopped = True
                 LOGGER.warning(
                     f"Stream {self._stream_name} stops here, because {self.MAX_FAILURES_IN_A_ROW} pages in a row could "
                     "not be read. The next sync continues from there."
@@ -82,7 +83,7 @@ class PageRouter(SubstreamPartitionRouter):
             about = {
                 "last_edited_time": page.last_edited_time,
                 "is_news": page.is_news,
-                "since": progress.since_of(page.id),
+                "since": progress.back_to,
                 "began": progress.began,
             }
             yield StreamSlice(partition={"page_id": page.id}, cursor_slice={}, extra_fields=about)
@@ -105,7 +106,7 @@ class PageRouter(SubstreamPartitionRouter):
         assert self._progress is not None
         with self._changed:
             self._workspace.remember(discovery)
-            self._progress.finish(page_id, failed, discovery.pages)
+            self._progress.finish(page_id, failed, discovery)
             self._changed.notify()
         self._report_if_finished(self._progress)
 
@@ -123,6 +124,7 @@ class PageRouter(SubstreamPartitionRouter):
         self._progress = Progress(before, since, self._gate.began, reads_all=not self.only_changed_pages)
         for found in chain(first, pages):
             self._progress.take(found)
+        self._progress.settle()
         self._progress.forget(self._workspace.gone)
         return self._progress
 
@@ -135,8 +137,15 @@ class PageRouter(SubstreamPartitionRouter):
         """Say how many pages were found, in which way, and what was skipped."""
         if not progress.is_finished:
             return
-        ways, stream = progress.ways, self._stream_name
+        ways, stream, ended = progress.ways, self._stream_name, self._workspace.ended
         self._skipped.summarize(stream)
+        if progress.discovered and ended:
+            LOGGER.warning(
+                f"Stream {stream} discovered {progress.discovered} pages after {', '.join(ended)} had ended. They are "
+                f"missing there until the next sync. Move {stream} to the top of the catalog."
+            )
+        elif not self.discovers:
+            ended.append(stream)
         if progress.asked_since:
             LOGGER.warning(
                 f"Stream {stream} asked only about pages edited since {progress.asked_since}, as the settings say. New "

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from airbyte_cdk.sources.declarative.extractors.record_filter import RecordFilter
@@ -45,12 +46,16 @@ class NewComments(RecordFilter):
 
     start_date: str = ""
 
+    @cached_property
+    def _start(self) -> str:
+        return str(InterpolatedString.create(self.start_date, parameters={}).eval(self.config))
+
     def filter_records(
         self, records: Iterable[Mapping[str, Any]], stream_state: Any, stream_slice: Any = None, *_: Any, **__: Any
     ) -> Iterable[Mapping[str, Any]]:
         page, since = stream_slice.extra_fields, stream_slice["start_time"]
-        if page["is_news"] or page["last_edited_time"] >= since:
-            since = min(since, InterpolatedString.create(self.start_date, parameters={}).eval(self.config))
+        if page["is_news"] or edited_at(page) >= since:
+            since = min(since, self._start)
         for record in records:
             if edited_at(record) >= since:  # of a comment without a time, the retriever may have to warn
                 yield record

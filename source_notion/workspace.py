@@ -8,6 +8,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from sys import intern
 from tempfile import TemporaryFile
 from threading import Lock
 from typing import Any, NamedTuple, Optional
@@ -83,7 +84,9 @@ class Workspace(SharedInSync):
         new: the pages that this sync discovered.
         pages: all discovered pages, of earlier syncs too.
         databases: all discovered databases.
+        unclear: blocks of which Notion does not say where they are.
         gone: pages that were asked for and are deleted, or no longer shared.
+        ended: the streams that have read what was listed or discovered so far, and no more.
         is_read_for_pages: whether a stream of this sync discovers pages.
         refuses_markdown_version: whether Notion gives markdown in its default version only.
     """
@@ -100,7 +103,9 @@ class Workspace(SharedInSync):
         self.new = PageFile()
         self.pages: dict[str, None] = {}
         self.databases: dict[str, None] = {}
+        self.unclear: set[str] = set()
         self.gone: set[str] = set()
+        self.ended: list[str] = []
         self.is_read_for_pages = False
         self.refuses_markdown_version = False
         self._is_recalled = False
@@ -109,7 +114,7 @@ class Workspace(SharedInSync):
     def note(self, item: Mapping[str, Any]) -> None:
         """Note where an item of a listing is; a data source also tells where its database is."""
         parent_type, parent_id = parent_of(item)
-        self.places[item["id"]] = Place(title_of(item), parent_type, parent_id)
+        self.places[intern(item["id"])] = Place(title_of(item), parent_type, parent_id)
         if holds_files(item):
             self.with_files.add(item["id"])
         if item.get("object") == "data_source" and parent_type == "database_id":
@@ -120,7 +125,7 @@ class Workspace(SharedInSync):
         """Take an item to read it; False if a listing or another page had it before."""
         with self.lock:
             is_new = item_id not in self._taken
-            self._taken.add(item_id)
+            self._taken.add(intern(item_id))
             return is_new
 
     def recall(self, states: Iterable[Mapping[str, Any]]) -> None:

@@ -71,11 +71,11 @@ class Sync:
         return [record["id"] for record in self.records.get(stream, [])]
 
 
-def catalog_of(*streams: str, full_refresh: bool = False) -> ConfiguredAirbyteCatalog:
-    """A catalog in the order in which `discover` lists the streams."""
+def catalog_of(*streams: str, full_refresh: bool = False, keep_order: bool = False) -> ConfiguredAirbyteCatalog:
+    """A catalog, in the order in which `discover` lists the streams unless theirs is to be kept."""
     first = ("blocks", "block_comments", "comments", "page_markdown", "pages", "files")
     builder = CatalogBuilder()
-    for stream in sorted(streams, key=lambda each: first.index(each) if each in first else 9):
+    for stream in sorted(streams, key=lambda each: first.index(each) if each in first and not keep_order else 9):
         full = full_refresh or stream == "users"
         mode = SyncMode.full_refresh if full else SyncMode.incremental
         builder = builder.with_stream(stream, mode)
@@ -88,13 +88,14 @@ def sync(
     full_refresh: bool = False,
     debug: bool = False,
     manifest_only: bool = False,
+    keep_order: bool = False,
     **config: Any,
 ) -> Sync:
     """Sync streams in this process; None leaves a setting out. For the rest, see `run`."""
     output = run(
         "read",
         {key: value for key, value in {**CONFIG, **config}.items() if value is not None},
-        catalog_of(*streams, full_refresh=full_refresh),
+        catalog_of(*streams, full_refresh=full_refresh, keep_order=keep_order),
         [
             {
                 "type": "STREAM",

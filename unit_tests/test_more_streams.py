@@ -6,7 +6,7 @@ import pytest
 from conftest import sync
 from under_test import Json
 
-from fake_notion.stand_in import Answer, Request, StandIn, error, on
+from fake_notion.stand_in import Answer, Request, StandIn, error, on, times
 from fake_notion.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("prepared_manifest")
@@ -139,6 +139,23 @@ def test_version_2_is_asked_for_and_its_refusal_is_taken_once_for_the_sync(works
     asked = [each.query.get("markdown_version") for each in api.requests if each.path.endswith("/markdown")]
     assert Counter(asked) == {"v2": asked.count("v2"), None: len(pages)}
     assert 1 <= asked.count("v2") <= 3  # as many as were under way
+
+
+def test_version_2_that_is_refused_for_a_block_only_makes_the_whole_page_version_1(
+    workspace: Workspace, api: StandIn
+) -> None:
+    page = workspace.add_page(title="Long")
+    block = workspace.add_block(page, text="Missing")
+    api.answer(on("GET", f"/v1/pages/{page}/markdown", markdown(f'Begin\n<unknown url="{block}"/>', block)))
+    api.answer(
+        times(1, on("GET", f"/v1/pages/{block}/markdown", error(400, "validation_error", "No markdown_version")))
+    )
+
+    result = sync("page_markdown")
+
+    (record,) = result.records["page_markdown"]
+    assert (record["markdown_version"], record["markdown"]) == ("v1", "Begin\nMissing")
+    assert (record["truncated"], record["unknown_block_ids"]) == (False, [])
 
 
 def test_a_refusal_of_no_version_costs_the_page_with_a_warning(workspace: Workspace, api: StandIn) -> None:

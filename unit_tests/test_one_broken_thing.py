@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from clock import REAL_MONOTONIC, REAL_SLEEP, Clock
-from conftest import CONFIG, Sync, check, discover, sync
+from conftest import CONFIG, Sync, check, discover, on_searches_for_pages, sync
 from loaders import table_of
 
 from fake_notion.stand_in import Answer, Request, StandIn, error, on, times
@@ -449,3 +449,31 @@ def test_an_optional_setting_that_is_null_is_as_if_it_were_left_out(
     output = run("check", {**CONFIG, setting: None})
 
     assert output.connection_status_messages[0].connectionStatus.status.value == "SUCCEEDED"
+
+
+def test_a_page_within_a_block_that_the_api_does_not_support_is_in_scope(workspace: Workspace, api: StandIn) -> None:
+    root = workspace.add_page(title="Root")
+    toggle = workspace.add_block(root, "toggle", "Toggle")
+    page = workspace.add_page(toggle, "Inside")
+    refusal = error(400, "validation_error", "Block type ai_block is not supported via the API.")
+    api.answer(on("GET", f"/v1/blocks/{toggle}", refusal))
+
+    result = sync("pages", root_pages=[root])
+
+    assert {*result.ids("pages")} == {root, page}
+
+
+def test_comments_on_a_page_without_a_time_arrive(workspace: Workspace, api: StandIn) -> None:
+    page = workspace.add_page(title="Home")
+    comment = workspace.add_comment(page, "Hello")
+
+    def without_times(request: Request) -> Answer:
+        answer: Any = request.normal()
+        answer.body["results"] = [{**each, "last_edited_time": None} for each in answer.body["results"]]
+        return answer
+
+    api.answer(on_searches_for_pages(without_times))
+
+    result = sync("comments")
+
+    assert (result.errors, result.ids("comments")) == ({}, [comment])

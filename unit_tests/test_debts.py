@@ -1,0 +1,259 @@
+"""What one sync could not ask, failed at or never came to, later ones bring, whatever happens in between."""
+
+from typing import Any
+
+import pytest
+from clock import Clock
+from conftest import Sync, each_request_takes, on_searches_for_pages, sync
+
+from fake_notion.stand_in import Answer, Request, StandIn, error, on
+from fake_notion.workspace import Workspace
+
+pytestmark = pytest.mark.usefixtures("prepared_manifest")
+
+BROKEN = error(500, "internal_server_error", "Unexpected error.")
+
+
+def march(day: int) -> str:
+    return f"2026-03-{day:02}T10:00:00.000Z"
+
+
+def blocks_of(workspace: Workspace, *pages: str) -> set[str]:
+    return {placed.block["id"] for page in pages for placed in workspace.blocks_of(page)}
+
+
+def two_more_syncs(api: StandIn, before: Sync, *streams: str) -> list[Sync]:
+    """What comes once nothing is broken any more; the second is silent."""
+    api.reset_rules()
+    first = sync(*streams, state=before.state)
+    second = sync(*streams, state=first.state)
+    assert (first.errors, second.errors, second.warnings) == ({}, {}, [])
+    return [first, second]
+
+
+def delivered(stream: str, *syncs: Sync) -> set[str]:
+    return {id for each in syncs for id in each.ids(stream)}
+
+
+@pytest.fixture
+def team(workspace: Workspace) -> tuple[str, str]:
+    """Pages that search leaves out, one within the other, on a page; and a page that is edited later."""
+    home = workspace.add_page(title="Home", last_edited_time=march(1))
+    child = workspace.add_page(home, "Child", created_time=march(2))
+    grandchild = workspace.add_page(child, "Grandchild", created_time=march(2))
+    for page in (child, grandchild):
+        workspace.add_block(page, text="Text")
+    workspace.edit_page(home, march(2))
+    workspace.unsearchable |= {child, grandchild}
+    workspace.add_page(title="Later", last_edited_time=march(20))
+    return child, grandchild
+
+
+@pytest.fixture
+def hidden_row(workspace: Workspace) -> tuple[str, str]:
+    """A data source, and a row that search leaves out."""
+    home = workspace.add_page(title="Home", last_edited_time=march(1))
+    database = workspace.add_database(home, "Tasks", last_edited_time=march(1))
+    source = workspace.add_data_source(database, "Tasks", last_edited_time=march(1))
+    row = workspace.add_row(source, last_edited_time=march(1))
+    workspace.unsearchable.add(row)
+    return source, row
+
+
+@pytest.fixture
+def hidden_database(workspace: Workspace) -> tuple[str, str, str, set[str]]:
+    """A page, and a database on it that search leaves out, with its data source and its rows."""
+    home = workspace.add_page(title="Home", last_edited_time=march(1))
+    database = workspace.add_database(home, "Tasks", last_edited_time=march(2))
+    source = workspace.add_data_source(database, last_edited_time=march(2))
+    rows = {workspace.add_row(source, last_edited_time=march(2)) for _ in range(5)}
+    workspace.edit_page(home, march(2))
+    workspace.unsearchable |= {source, *rows}
+    workspace.add_page(title="Later", last_edited_time=march(20))
+    return home, database, source, rows
+
+
+def test_comments_on_pages_that_a_stopped_sync_never_came_to_arrive(workspace: Workspace, api: StandIn) -> None:
+    pages = [workspace.add_page(title=str(number)) for number in range(150)]
+    comments = {workspace.add_comment(pages[0], "Newest", "2026-11-20T10:00:00.000Z")}
+    comments |= {workspace.add_comment(page, "Older", march(1)) for page in pages[1:]}
+    asked: list[str] = []
+
+    def expire(request: Request) -> Any:
+        asked.append(request.path)
+        return error(401, "unauthorized", "API token is invalid.") if len(asked) > 10 else None
+
+    api.answer(on("GET", "/v1/comments", expire))
+    first = sync("comments", num_workers=1)
+    assert first.errors and len(asked) < 150
+
+    assert delivered("comments", first, *two_more_syncs(api, first, "comments")) == comments
+
+
+def test_an_owed_page_brings_the_pages_that_only_it_knows(
+    workspace: Workspace, api: StandIn, team: tuple[str, str], naps: Any
+) -> None:
+    child, _ = team
+    api.answer(on("GET", f"/v1/pages/{child}", BROKEN))
+    first = sync("blocks", "pages")
+
+    rest = two_more_syncs(api, first, "blocks", "pages")
+
+    assert delivered("blocks", *rest) >= blocks_of(workspace, *team)
+    assert delivered("pages", *rest) >= {*team}
+
+
+def test_an_owed_page_that_then_fails_brings_them_too(
+    workspace: Workspace, api: StandIn, team: tuple[str, str], naps: Any
+) -> None:
+    child, _ = team
+    api.answer(on("GET", f"/v1/pages/{child}", BROKEN))
+    first = sync("blocks")
+    api.reset_rules()
+    api.answer(on("GET", f"/v1/blocks/{child}/children", BROKEN))
+    second = sync("blocks", state=first.state)
+
+    assert delivered("blocks", *two_more_syncs(api, second, "blocks")) >= blocks_of(workspace, *team)
+
+
+def test_an_owed_row_brings_the_pages_that_only_it_knows(
+    workspace: Workspace, api: StandIn, hidden_row: tuple[str, str], naps: Any
+) -> None:
+    source, row = hidden_row
+    before = sync("blocks", "pages")
+    inside = workspace.add_page(row, "Inside", created_time=march(5))
+    workspace.add_block(inside, text="Text")
+    workspace.unsearchable.add(inside)
+    workspace.edit_page(row, march(5))
+    workspace.add_page(title="Later", last_edited_time=march(20))
+    api.answer(on("POST", f"/v1/data_sources/{source}/query", BROKEN))
+    first = sync("blocks", "pages", state=before.state)
+
+    rest = two_more_syncs(api, first, "blocks", "pages")
+
+    assert row in delivered("pages", *rest)
+    assert delivered("blocks", *rest) >= blocks_of(workspace, inside)
+
+
+@pytest.mark.parametrize("query_fails_first", [True, False])
+def test_a_row_that_is_missed_for_two_reasons_in_turn_arrives(
+    workspace: Workspace, api: StandIn, hidden_row: tuple[str, str], naps: Any, query_fails_first: bool
+) -> None:
+    source, row = hidden_row
+    results = [sync("pages")]
+    workspace.edit_page(row, march(5))
+    workspace.add_page(title="Later", last_edited_time=march(20))
+    listing = on("POST", "/v1/search", lambda of: BROKEN if of.body["filter"]["value"] == "data_source" else None)
+    query = on("POST", f"/v1/data_sources/{source}/query", BROKEN)
+    for rule in (query, listing) if query_fails_first else (listing, query):
+        api.reset_rules()
+        api.answer(rule)
+        results.append(sync("pages", state=results[-1].state))
+    results += two_more_syncs(api, results[-1], "pages")
+
+    assert row in delivered("pages", *results[1:])
+
+
+def test_the_rows_of_a_new_database_arrive_if_first_it_and_then_they_are_not_answered(
+    api: StandIn, hidden_database: tuple[str, str, str, set[str]], naps: Any
+) -> None:
+    _, database, source, rows = hidden_database
+    api.answer(on("GET", f"/v1/databases/{database}", BROKEN))
+    first = sync("blocks", "pages")
+    api.reset_rules()
+    api.answer(on("POST", f"/v1/data_sources/{source}/query", BROKEN))
+    second = sync("blocks", "pages", state=first.state)
+
+    assert delivered("pages", *two_more_syncs(api, second, "blocks", "pages")) >= rows
+
+
+def test_the_rows_of_a_new_database_arrive_if_first_its_page_and_then_they_are_not_answered(
+    api: StandIn, hidden_database: tuple[str, str, str, set[str]], naps: Any
+) -> None:
+    home, _, source, rows = hidden_database
+    api.answer(on("GET", f"/v1/blocks/{home}/children", BROKEN))
+    first = sync("blocks", "pages")
+    api.reset_rules()
+    api.answer(on("POST", f"/v1/data_sources/{source}/query", BROKEN))
+    second = sync("blocks", "pages", state=first.state)
+
+    assert delivered("pages", *two_more_syncs(api, second, "blocks", "pages")) >= rows
+
+
+def test_owed_rows_arrive_although_search_leaves_out_their_data_source_by_now(
+    workspace: Workspace, api: StandIn, hidden_row: tuple[str, str], naps: Any
+) -> None:
+    source, row = hidden_row
+    before = sync("pages")
+    workspace.edit_page(row, march(5))
+    workspace.add_page(title="Later", last_edited_time=march(20))
+    api.answer(on("POST", f"/v1/data_sources/{source}/query", BROKEN))
+    first = sync("pages", state=before.state)
+    workspace.unsearchable.add(source)
+
+    assert row in delivered("pages", *two_more_syncs(api, first, "pages"))
+
+
+def test_a_page_that_another_stream_discovered_arrives_although_the_sync_that_is_to_read_it_is_cut_off(
+    workspace: Workspace, api: StandIn, clock: Clock
+) -> None:
+    early = [workspace.add_page(title=str(number), last_edited_time=march(1)) for number in range(6)]
+    home = workspace.add_page(title="Home", last_edited_time=march(1))
+    child = workspace.add_page(home, "Child", created_time=march(2))
+    for page in (*early, child):
+        workspace.add_block(page, text="Text")
+    workspace.edit_page(home, march(2))
+    workspace.unsearchable.add(child)
+    workspace.add_page(title="Later", last_edited_time=march(20))
+    broken = {f"/v1/blocks/{page}/children": 8 for page in (*early, home)}
+
+    def fail_for_the_first_stream(request: Request) -> Any:
+        broken[request.path] = broken.get(request.path, 0) - 1
+        return BROKEN if broken[request.path] >= 0 else None
+
+    api.answer(on("GET", "/v1/blocks/.*/children", fail_for_the_first_stream))
+    first = sync("blocks", "files", num_workers=1)
+    assert child in first.state["files"]["parent_state"]["every_page"]["discovered"]["pages"]
+    assert child not in first.state["blocks"]["parent_state"]["every_page"]["discovered"]["pages"]
+    api.reset_rules()
+    api.answer(each_request_takes(60, clock))
+    whole = sync("blocks", state=first.state, num_workers=1)
+    (_, under_way), read = whole.states[0], whole.read[0]
+    before = {block["id"] for block in whole.records["blocks"][:read]}
+    assert not before & blocks_of(workspace, child)
+
+    rest = sync("blocks", state={**first.state, "blocks": under_way})
+
+    assert rest.errors == {} and blocks_of(workspace, child) <= {*rest.ids("blocks")}
+
+
+def test_a_row_of_which_search_shows_an_older_version_arrives_as_its_query_shows_it(
+    workspace: Workspace, api: StandIn
+) -> None:
+    source = workspace.add_data_source(workspace.add_database(None, "Tasks"), "Tasks", last_edited_time=march(1))
+    row = workspace.add_row(source, {"Name": "New"}, last_edited_time=march(5))
+
+    def show_an_older_version(request: Request) -> Answer:
+        answer: Any = request.normal()
+        (found,) = (each for each in answer.body["results"] if each["id"] == row)
+        found["last_edited_time"] = march(4)
+        return answer
+
+    api.answer(on_searches_for_pages(show_an_older_version))
+
+    result = sync("pages")
+
+    (page,) = (each for each in result.records["pages"] if each["id"] == row)
+    assert page["last_edited_time"] == march(5)
+
+
+def test_pages_that_are_discovered_too_late_for_a_stream_are_named_and_arrive_with_the_next_sync(
+    workspace: Workspace, api: StandIn, team: tuple[str, str]
+) -> None:
+    first = sync("pages", "blocks", keep_order=True)
+
+    assert not {*team} & {*first.ids("pages")}
+    (warning,) = first.warnings
+    assert "blocks discovered 2 pages after pages had ended" in warning and "until the next sync" in warning
+    second = sync("pages", "blocks", state=first.state, keep_order=True)
+    assert {*second.ids("pages")} >= {*team} and second.warnings == []
