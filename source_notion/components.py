@@ -163,24 +163,28 @@ class PageListRetriever(SearchRetriever):
         for database_id in databases:
             yield from self._rows_left_out(database_id, queried, wanted)
 
-    def _rows_left_out(self, database_id: str, queried: set[str], wanted: Wanted) -> Iterator[FoundPage]:
-        """The rows of those data sources of a database that search leaves out; it is forgotten if there are none."""
-        data_sources = self.lookup.data_sources_of(database_id)  # type: ignore[union-attr]
-        if database_id in wanted.owed and self.lookup.get("data_source_id", database_id):  # type: ignore[union-attr]
-            data_sources = [database_id]
-        left_out = [each for each in data_sources if each not in queried]
-        if not left_out and database_id not in self.workspace.unanswered:
-            self.workspace.forget(database_id)
-        discovered = database_id if database_id in self.workspace.databases else ""
+    def _rows_left_out(self, id: str, queried: set[str], wanted: Wanted) -> Iterator[FoundPage]:
+        """The rows that search leaves out of a database, or of a data source that is owed."""
+        lookup, workspace = self.lookup, self.workspace
+        assert lookup is not None
+        left_out = [each for each in lookup.data_sources_of(id) if each not in queried]
+        if not left_out and id not in workspace.unanswered:
+            workspace.forget(id)
+            if id in wanted.owed and id not in queried and lookup.get("data_source_id", id):
+                left_out = [id]
+        discovered = id if id in workspace.databases else ""
         for data_source_id in left_out:
-            self.workspace.take(data_source_id)
+            queried.add(data_source_id)
+            workspace.take(data_source_id)
             yield from self._rows(data_source_id, discovered, wanted)
+            if discovered not in wanted.known_databases:
+                workspace.stay_unknown(discovered, data_source_id)
 
     def _rows(self, data_source_id: str, discovered: str, wanted: Wanted) -> Iterator[FoundPage]:
         """The rows since the last sync; from further back if they could not be asked for then, or the database is new."""
         origin = next((id for id in (data_source_id, ALL_DATA_SOURCES) if id in wanted.owed), discovered)
         since = wanted.owed.get(origin, wanted.since)
-        if discovered and (discovered not in wanted.known_databases or origin in wanted.owed):
+        if discovered and discovered not in wanted.known_databases:
             since = InterpolatedString.create(self.start_date, parameters={}).eval(self.config)
         for row in self.lookup.rows_of(data_source_id, since):  # type: ignore[union-attr]
             yield FoundPage("database", row, origin)
@@ -352,11 +356,12 @@ class BlockTreeRetriever(PageContentRetriever):
                 discovery.pages.append(FoundPage("parent", child, id))
         elif block["type"] == "child_database" and take(id):
             left_out = [each for each in lookup.data_sources_of(id) if take(each)]
-            discovery.databases.extend([id] if left_out else [])
             for row in (row for each in left_out for row in lookup.rows_of(each, page["since"])):
                 self.workspace.note(row)
                 if take(row["id"]) and lookup.is_in_scope(row["id"]):
                     discovery.pages.append(FoundPage("database", row, id))
+            if left_out and not any(self.workspace.stay_unknown(id, each) for each in left_out):
+                discovery.databases.append(id)
 
 
 @dataclass

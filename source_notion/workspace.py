@@ -151,6 +151,14 @@ class Workspace(SharedInSync):
             self.pages.pop(item_id, None)
             self.databases.pop(item_id, None)
 
+    def stay_unknown(self, database_id: str, data_source_id: str) -> bool:
+        """Let a database be news to the next sync as well, if a query of its rows failed; returns whether it did."""
+        failure = self.unanswered.get(data_source_id)
+        if failure and database_id:
+            self.forget(database_id)
+            self.unanswered[database_id] = failure
+        return bool(failure)
+
     def discovered(self) -> Discovered:
         """What the state is to remember."""
         with self.lock:
