@@ -38,8 +38,8 @@ class PageState(TypedDict, total=False):
     Attributes:
         last_edited_time: the next listing goes back to this time, less the lookback window.
         delivered: pages of that window that need not be read again, and their times.
-        failed: pages that could not be read, and how far back the listing went then; the next sync reads them.
-        owed: what could not be asked beside the records, and how far back the listing went then.
+        failed: pages that could not be read, and since when something in them may be missing; the next sync reads them.
+        owed: what could not be asked beside the records, and since when something in it may be missing.
         discovered: what only other pages know, and this stream has read.
         asked_since: if the last sync asked only pages edited since a time. Of older ones, anything may be missing.
         under_way: only while a sync runs; `last_edited_time` is then as it was before.
