@@ -138,12 +138,13 @@ class Progress:
         is_news = id in self._failed or is_owed or is_unknown
         is_new = edited >= self._since and (self._reads_all or is_later)
         was_read = (edited, id) <= self._reached and edited < earlier(self.began) and id not in self._open
+        self.ways[found.way] += not known and id not in self._times
         if is_news or (is_new and not was_read):
             is_news |= edited < self._before.get("asked_since", "")
             is_news |= self._reads_all and self.has_stopped
             self.due[id] = DuePage(edited, id, is_news, found.page.get("last_edited_time"))
-        self.ways[found.way] += not known and id not in self._times
-        if id not in self.due:
+            self._times.pop(id, None)
+        elif not known:
             self._times[id] = edited
 
     def settle(self) -> None:
