@@ -162,16 +162,17 @@ class PageListRetriever(SearchRetriever):
                     databases.append(page_id)
         for database_id in databases:
             yield from self._rows_left_out(database_id, queried, wanted)
+        for id in [each for each in databases if each in wanted.owed and each not in queried]:
+            if not lookup.data_sources_of(id) and lookup.get("data_source_id", id):  # search has left it out since
+                yield from self._rows(id, "", wanted)
 
     def _rows_left_out(self, id: str, queried: set[str], wanted: Wanted) -> Iterator[FoundPage]:
-        """The rows that search leaves out of a database, or of a data source that is owed."""
+        """The rows of those data sources of a database that search leaves out; it is forgotten if there are none."""
         lookup, workspace = self.lookup, self.workspace
         assert lookup is not None
         left_out = [each for each in lookup.data_sources_of(id) if each not in queried]
         if not left_out and id not in workspace.unanswered:
             workspace.forget(id)
-            if id in wanted.owed and id not in queried and lookup.get("data_source_id", id):
-                left_out = [id]
         discovered = id if id in workspace.databases else ""
         for data_source_id in left_out:
             queried.add(data_source_id)
@@ -348,7 +349,8 @@ class BlockTreeRetriever(PageContentRetriever):
         """
         id, lookup, take, discovery = block["id"], self.lookup, self.workspace.take, page["discovery"]
         self.workspace.places.setdefault(path[-1], Place(None, "page_id", page["page_id"]))
-        if lookup is None or lookup.uses_search_only or edited_at(block) < page["since"]:
+        router: PageRouter = self.partition_router  # type: ignore[assignment]
+        if lookup is None or lookup.uses_search_only or edited_at(block) < page["since"] or router.was_delivered(block):
             return
         if block["type"] == "child_page" and take(id):
             child = lookup.get("page_id", id)
@@ -358,7 +360,7 @@ class BlockTreeRetriever(PageContentRetriever):
             left_out = [each for each in lookup.data_sources_of(id) if take(each)]
             for row in (row for each in left_out for row in lookup.rows_of(each, page["since"])):
                 self.workspace.note(row)
-                if take(row["id"]) and lookup.is_in_scope(row["id"]):
+                if take(row["id"]) and lookup.is_in_scope(row["id"]) and not router.was_delivered(row):
                     discovery.pages.append(FoundPage("database", row, id))
             if left_out and not any(self.workspace.stay_unknown(id, each) for each in left_out):
                 discovery.databases.append(id)

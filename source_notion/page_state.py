@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import nlargest
 from itertools import chain
 from sys import intern
-from typing import NamedTuple, Optional, TypedDict
+from typing import Any, NamedTuple, Optional, TypedDict
 
 from source_notion.objects import LONG_AGO, earlier, edited_at
 from source_notion.workspace import Discovered, Discovery, FoundPage
@@ -126,13 +126,17 @@ class Progress:
     def is_finished(self) -> bool:
         return self.is_complete and not self.under_way
 
+    def was_delivered(self, item: Mapping[str, Any]) -> bool:
+        """Whether an earlier sync has delivered this version, as far as the state says."""
+        return min(edited_at(item), self.began) <= self._before.get("delivered", {}).get(item["id"], "")
+
     def take(self, found: FoundPage) -> None:
         """Take a page of the listing, which may have an older and a newer version of it."""
         id, edited = intern(found.page["id"]), min(edited_at(found.page), self.began)
         known = self.due.get(id)
         if edited <= (known.place if known else self._times.get(id, "")):
             return
-        is_later = edited > self._before.get("delivered", {}).get(id, "")
+        is_later = not self.was_delivered(found.page)
         is_owed = id in self._owed or (found.origin in self._owed and is_later)
         is_unknown = bool(found.origin) and found.origin not in self._known and found.origin not in self._owed
         is_news = id in self._failed or is_owed or is_unknown

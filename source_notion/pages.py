@@ -110,6 +110,10 @@ class PageRouter(SubstreamPartitionRouter):
             self._changed.notify()
         self._report_if_finished(self._progress)
 
+    def was_delivered(self, item: Mapping[str, Any]) -> bool:
+        """Whether an earlier sync has delivered this version of an item, which is discovered once more."""
+        return self._progress is not None and self._progress.was_delivered(item)
+
     def _list(self) -> Progress:
         """List all pages before the first slice: the runtime moves the state once there is one."""
         self._workspace.recall(each.stream.cursor.state for each in self.discovered_by)
