@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Optional
 from airbyte_cdk.sources.declarative.retrievers.retriever import Retriever
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_notion.objects import Page, config_error, id_in, reason_of, transient_error
+from source_notion.objects import Page, config_error, fields_of, id_in, reason_of, transient_error
 from source_notion.records import PropertiesAsArray
 from source_notion.retriever import NotionRetriever
 from source_notion.shared import LOGGER
@@ -71,7 +71,12 @@ class Lookup(NotionRetriever):
 
     def data_sources_of(self, database_id: str) -> list[str]:
         """The ids of a database's data sources; none if it is out of sight, or a view of another one."""
-        data_sources = (self.get("database_id", database_id) or {}).get("data_sources") or []
+        named = fields_of(self.get("database_id", database_id)).get("data_sources")
+        data_sources = [
+            fields_of(each)
+            for each in (named if isinstance(named, list) else [])
+            if isinstance(fields_of(each).get("id"), str)
+        ]
         for each in data_sources:
             self.workspace.places.setdefault(each["id"], Place(each.get("name"), "database_id", database_id))
         return [each["id"] for each in data_sources]

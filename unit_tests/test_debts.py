@@ -154,24 +154,12 @@ def test_a_row_that_is_missed_for_two_reasons_in_turn_arrives(
     assert row in delivered("pages", *results[1:])
 
 
-def test_the_rows_of_a_new_database_arrive_if_first_it_and_then_they_are_not_answered(
-    api: StandIn, hidden_database: tuple[str, str, str, set[str]], naps: Any
+@pytest.mark.parametrize("refused", ["/v1/databases/{database}", "/v1/blocks/{home}/children"])
+def test_the_rows_of_a_new_database_arrive_if_first_it_or_its_page_and_then_they_are_not_answered(
+    api: StandIn, hidden_database: tuple[str, str, str, set[str]], naps: Any, refused: str
 ) -> None:
-    _, database, source, rows = hidden_database
-    api.answer(on("GET", f"/v1/databases/{database}", BROKEN))
-    first = sync("blocks", "pages")
-    api.reset_rules()
-    api.answer(on("POST", f"/v1/data_sources/{source}/query", BROKEN))
-    second = sync("blocks", "pages", state=first.state)
-
-    assert delivered("pages", *two_more_syncs(api, second, "blocks", "pages")) >= rows
-
-
-def test_the_rows_of_a_new_database_arrive_if_first_its_page_and_then_they_are_not_answered(
-    api: StandIn, hidden_database: tuple[str, str, str, set[str]], naps: Any
-) -> None:
-    home, _, source, rows = hidden_database
-    api.answer(on("GET", f"/v1/blocks/{home}/children", BROKEN))
+    home, database, source, rows = hidden_database
+    api.answer(on("GET", refused.format(home=home, database=database), BROKEN))
     first = sync("blocks", "pages")
     api.reset_rules()
     api.answer(on("POST", f"/v1/data_sources/{source}/query", BROKEN))

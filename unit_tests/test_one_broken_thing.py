@@ -477,3 +477,22 @@ def test_comments_on_a_page_without_a_time_arrive(workspace: Workspace, api: Sta
     result = sync("comments")
 
     assert (result.errors, result.ids("comments")) == ({}, [comment])
+
+
+@pytest.mark.parametrize("named", [[{"id": None}], [{}], [None], "none"])
+def test_a_database_that_names_its_data_sources_in_no_way_costs_nothing_else(
+    workspace: Workspace, api: StandIn, named: Any
+) -> None:
+    home = workspace.add_page(title="Home")
+    database = workspace.add_database(home, "Tasks")
+    workspace.unsearchable.add(workspace.add_data_source(database))
+
+    def malformed(request: Request) -> Answer:
+        answer: Any = request.normal()
+        return Answer(200, {**answer.body, "data_sources": named})
+
+    api.answer(on("GET", f"/v1/databases/{database}", malformed))
+
+    result = sync("blocks", "pages")
+
+    assert (result.errors, result.ids("pages")) == ({}, [home])
