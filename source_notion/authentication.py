@@ -27,7 +27,7 @@ class TokenRefresh(SharedInSync):
 
 @dataclass
 class NotionAuthenticator(DeclarativeSingleUseRefreshTokenOauth2Authenticator):
-    """Signs requests with the access token, and waits for the rate limit before each attempt.
+    """Signs requests with the access token and the API's version, and waits for the rate limit before each attempt.
 
     Notion does not say when a token expires, so the error handler asks for a refresh on a 401. A refresh token works
     once: the new pair goes back to the platform as a CONNECTOR_CONFIG message. The runtime's SelectiveAuthenticator
@@ -77,6 +77,10 @@ class NotionAuthenticator(DeclarativeSingleUseRefreshTokenOauth2Authenticator):
     def update_from_response(self, request: Any, response: Any) -> None:
         """Take note of an answer: the runtime's protocol `ResponseAwareAuthenticator`."""
         self._gate.update(request, response)
+
+    def get_auth_header(self) -> Mapping[str, Any]:
+        """The headers of each request; as `request_headers`, the version would be rendered each time."""
+        return {**super().get_auth_header(), "Notion-Version": self._notion_version}
 
     def get_access_token(self) -> str:
         """The token, for as long as Notion accepts it."""

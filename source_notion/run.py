@@ -6,9 +6,9 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache, wraps
 from pathlib import Path
-from threading import Lock
 from typing import Any, Optional
 
 from airbyte_cdk.entrypoint import AirbyteEntrypoint, launch
@@ -82,27 +82,28 @@ def specification() -> AirbyteMessage:
     return AirbyteMessage(type=Type.SPEC, spec=component.generate_spec())
 
 
-def parse_one_at_a_time() -> None:
-    """Let one thread at a time parse the values that the manifest renders, on Python 3.11.0 to 3.11.7.
+def repeat_disturbed_parsing() -> None:
+    """Let values that the manifest renders be parsed once more if another thread disturbed it, on Python 3.11.0 to 3.11.7.
 
-    There, threads that parse at the same moment may disturb each other, which would end a stream:
+    There, threads that parse at the same moment may meet a SystemError, which would end a stream:
     https://github.com/python/cpython/issues/106905
     """
-    parse, lock = ast.literal_eval, Lock()
+    parse = ast.literal_eval
 
     @wraps(parse)
-    def locked(*args: Any) -> Any:
-        with lock:
-            return parse(*args)
+    def parse_again(*args: Any) -> Any:
+        while True:
+            with suppress(SystemError):
+                return parse(*args)
 
     if (3, 11) <= sys.version_info < (3, 11, 8):
-        ast.literal_eval = locked  # type: ignore[assignment]
+        ast.literal_eval = parse_again  # type: ignore[assignment]
 
 
 def run() -> None:
     """Run one command of the protocol."""
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # whatever the machine says
-    parse_one_at_a_time()
+    repeat_disturbed_parsing()
     arguments = sys.argv[1:]
     command = AirbyteEntrypoint.parse_args(arguments).command
     if not command:

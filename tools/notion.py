@@ -121,7 +121,7 @@ def _look_for_comments(notion: _Notion, access: Access) -> None:
 
 class _Notion:
     def __init__(self, token: str) -> None:
-        version = re.search('api_version: "(.+)"', MANIFEST.read_text(encoding="utf-8"))
+        version = re.search('notion_version: "(.+)"', MANIFEST.read_text(encoding="utf-8"))
         self._version = version[1] if version else ""
         self._token = token
 

@@ -21,7 +21,7 @@ from under_test import MANIFEST, ROOT, Json, prepared, run
 
 from fake_notion.stand_in import Request, Rule, StandIn
 from fake_notion.workspace import Workspace
-from source_notion.run import parse_one_at_a_time
+from source_notion.run import repeat_disturbed_parsing
 
 __all__ = ["MANIFEST", "ROOT"]
 
@@ -33,7 +33,7 @@ CONFIG: dict[str, Any] = {
 }
 STREAMS = ["users", "pages", "data_sources", "databases", "blocks", "comments"]
 
-parse_one_at_a_time()
+repeat_disturbed_parsing()
 
 State = dict[str, dict[str, Any]]
 
