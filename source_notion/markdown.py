@@ -36,13 +36,12 @@ class MarkdownRetriever(PageContentRetriever):
             return next(self.read_listing(Listing(self.label), records_generator_fn, of_block), None)
 
         page_id = stream_slice.extra_fields["page_id"]
-        version = V1 if self.workspace.refuses_markdown_version else self.markdown_version
-        page = answer_about(page_id, version)
-        markdown, missing, is_cut_off = self._completed(page or {}, version, answer_about)
-        if version != V1 and self.workspace.refuses_markdown_version:  # it may be refused for a block only
-            version = V1
+        # If it is refused for a block only, the whole page is read once more.
+        for version in [V1] if self.workspace.refuses_markdown_version else [self.markdown_version, V1]:
             page = answer_about(page_id, version)
             markdown, missing, is_cut_off = self._completed(page or {}, version, answer_about)
+            if version == V1 or not self.workspace.refuses_markdown_version:
+                break
         if page is None:
             return
         if is_cut_off:
