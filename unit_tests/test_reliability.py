@@ -3,7 +3,7 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from threading import Lock
+from threading import Barrier, Lock
 from typing import Any, Optional
 
 import pytest
@@ -86,6 +86,29 @@ def test_429_pauses_all_workers_until_the_window_opens(workspace: Workspace, pag
     early = [request for request in api.requests if 0 < request.time - refused < 2]
     # Those under way when the refusal came; without the pause, all 60 pages were asked for by now.
     assert len(early) <= 25
+
+
+def test_429_with_a_shorter_wait_that_was_under_way_shortens_no_wait(
+    workspace: Workspace, pages: list[str], api: StandIn
+) -> None:
+    for page in pages[10:]:
+        workspace.trash_page(page)
+    refusals = iter([rate_limited(4), replace(rate_limited(1), delay=0.5)])
+    both_are_asked = Barrier(2, timeout=20)
+
+    def refuse_two_at_once(_: Request) -> Optional[Answer]:
+        refusal = next(refusals, None)
+        if refusal:
+            both_are_asked.wait()
+        return refusal
+
+    api.answer(on("GET", COMMENTS, refuse_two_at_once))
+
+    result = sync("comments", num_workers=2)
+
+    assert len(result.ids("comments")) == 3
+    first, second, *others = sorted(request.time for request in api.requests if request.path == "/v1/comments")
+    assert min(others) - first > 3.5
 
 
 def test_429_on_one_stream_lets_every_other_one_with_the_same_token_wait(
