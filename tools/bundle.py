@@ -28,9 +28,10 @@ def bundled_manifest() -> dict[str, Any]:
     for path in sorted((PACKAGE / "schemas").glob("*.json")):
         loader = JsonFileSchemaLoader(config={}, parameters={}, file_path=f"./source_notion/schemas/{path.name}")
         manifest["schemas"][path.stem] = loader.get_json_schema()
-    for stream in manifest["definitions"].values():
-        schema = stream.get("$parameters", {}).get("name") if isinstance(stream, dict) else None
-        if schema in manifest["schemas"] and "$ref" in stream:
+    for stream in manifest["streams"]:  # not in their definitions: each that refers to one would copy the schema, too
+        definition = manifest["definitions"].get(stream.get("$ref", "").rpartition("/")[2], {})
+        schema = definition.get("$parameters", {}).get("name")
+        if schema in manifest["schemas"]:
             schema_of_stream = {"$ref": f"#/schemas/{schema}"}
             stream["schema_loader"] = {"type": "InlineSchemaLoader", "schema": schema_of_stream}
     del manifest["definitions"]["stream"]["schema_loader"]
