@@ -107,7 +107,7 @@ def test_429_with_a_shorter_wait_that_was_under_way_shortens_no_wait(
     result = sync("comments", num_workers=2)
 
     assert len(result.ids("comments")) == 3
-    first, second, *others = sorted(request.time for request in api.requests if request.path == "/v1/comments")
+    first, _, *others = sorted(request.time for request in api.requests if request.path == "/v1/comments")
     assert min(others) - first > 3.5
 
 
