@@ -21,7 +21,7 @@ run: $(INSTALLED) ## Sync a workspace into a DuckDB file: the one of NOTION_TOKE
 test: $(INSTALLED) ## Run all tests; they need no Notion account
 	$(VENV)/bin/python -m pytest
 
-test-bundle: bundle ## Run the unit tests once more, on the self-contained connector
+test-bundle: bundle ## Run the tests of streams once more, on the self-contained connector
 	SOURCE_NOTION_BUNDLE=dist $(VENV)/bin/python -m pytest unit_tests
 
 bundle: $(INSTALLED) ## Write the self-contained connector to dist/
