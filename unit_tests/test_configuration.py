@@ -16,6 +16,8 @@ from under_test import run
 from fake_notion.stand_in import Answer, StandIn, error, on, times
 from fake_notion.workspace import Workspace
 
+pytestmark = pytest.mark.usefixtures("prepared_manifest")
+
 
 def oauth(access_token: str = "", **more: str) -> dict[str, str]:
     """Credentials of a public connection, with the token that is valid if none is given."""
