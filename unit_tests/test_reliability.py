@@ -203,7 +203,7 @@ def test_a_limit_of_the_whole_workspace_is_waited_for_and_slows_nothing_down_aft
     assert result.errors == {}
     assert api.count("GET /v1/comments", 429) == 1
     assert clock.monotonic() - REAL_MONOTONIC() == pytest.approx(600, abs=60)
-    assert most_after == workers
+    assert workers <= most_after <= workers + 1  # the thread that listed the pages reads some of the last
 
 
 def test_a_connection_that_breaks_gives_its_turn_back(
