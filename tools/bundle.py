@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from airbyte_cdk.sources.declarative.parsers.manifest_reference_resolver import ManifestReferenceResolver
 from airbyte_cdk.sources.declarative.schema.json_file_schema_loader import JsonFileSchemaLoader
 
 ROOT = Path(__file__).parents[1]
@@ -28,12 +29,11 @@ def bundled_manifest() -> dict[str, Any]:
     for path in sorted((PACKAGE / "schemas").glob("*.json")):
         loader = JsonFileSchemaLoader(config={}, parameters={}, file_path=f"./source_notion/schemas/{path.name}")
         manifest["schemas"][path.stem] = loader.get_json_schema()
-    for stream in manifest["streams"]:  # not in their definitions: each that refers to one would copy the schema, too
-        definition = manifest["definitions"].get(stream.get("$ref", "").rpartition("/")[2], {})
-        schema = definition.get("$parameters", {}).get("name")
-        if schema in manifest["schemas"]:
-            schema_of_stream = {"$ref": f"#/schemas/{schema}"}
-            stream["schema_loader"] = {"type": "InlineSchemaLoader", "schema": schema_of_stream}
+    resolved = ManifestReferenceResolver().preprocess_manifest(manifest)
+    for stream, whole in zip(manifest["streams"], resolved["streams"], strict=True):
+        if "$ref" in stream:  # not in its definition: each that refers to that would copy the schema, too
+            schema = {"$ref": f"#/schemas/{whole['$parameters']['name']}"}
+            stream["schema_loader"] = {"type": "InlineSchemaLoader", "schema": schema}
     del manifest["definitions"]["stream"]["schema_loader"]
     return manifest
 
