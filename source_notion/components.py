@@ -233,24 +233,24 @@ class PageContentRetriever(NotionRetriever):
     ) -> Iterable[StreamData]:
         """Read a page, and after it those that it discovers."""
         assert stream_slice is not None
-        discovery, failures = Discovery(), {}
-        page_id = stream_slice.partition["page_id"]
-        pages = [(page_id, stream_slice.extra_fields["last_edited_time"])]
+        router: PageRouter = self.partition_router  # type: ignore[assignment]
+        failures = {}
+        pages = [(stream_slice.partition["page_id"], stream_slice.extra_fields["last_edited_time"])]
         for id, edited in pages:
+            discovery = Discovery()
             of_page = with_extra(stream_slice, page_id=id, last_edited_time=edited, discovery=discovery)
             try:
                 yield from super().read_records(records_schema, of_page)
             except Exception as error:
                 failures[id] = error
-            new = discovery.pages[len(pages) - 1 :]
-            pages.extend((found.page["id"], found.page.get("last_edited_time")) for found in new)
-        self._finish(stream_slice, discovery, failures)
+            pages.extend((found.page["id"], found.page.get("last_edited_time")) for found in discovery.pages)
+            router.finish(id, id in failures, discovery)
+            router.give_state(self.seconds_between_states, self.emit_state)
+        self._finish(stream_slice, failures)
 
-    def _finish(self, stream_slice: StreamSlice, discovery: Discovery, failures: dict[str, Exception]) -> None:
-        tame(self.cursor, self.seconds_between_states)
+    def _finish(self, stream_slice: StreamSlice, failures: dict[str, Exception]) -> None:
+        tame(self.cursor)
         news = [(id, error) for id, error in failures.items() if self.skipped.fail(self.name, id, reason_of(error))]
-        router: PageRouter = self.partition_router  # type: ignore[assignment]
-        router.finish(stream_slice.partition["page_id"], [*failures], discovery)
         if news:
             # The runtime closes no partition that failed; closed, the state goes on beyond it.
             self.cursor.close_partition(SimpleNamespace(to_slice=lambda: stream_slice))  # type: ignore[union-attr, arg-type]

@@ -38,7 +38,8 @@ class PageState(TypedDict, total=False):
     Attributes:
         last_edited_time: the next listing goes back to this time, less the lookback window.
         delivered: pages of that window that need not be read again, and their times.
-        failed: pages that could not be read, and since when something in them may be missing; the next sync reads them.
+        failed: pages that could not be read, or not yet, and since when something in them may be missing; the next sync
+            reads them.
         owed: what could not be asked beside the records, and since when something in it may be missing.
         discovered: what only other pages know, and this stream has read.
         asked_since: if the last sync asked only pages edited since a time. Of older ones, anything may be missing.
@@ -90,6 +91,7 @@ class Progress:
         has_stopped: whether this sync, or the one that it resumes, stopped before that.
         back_to: the time since which something may be missing: listings show what was edited since, in any page.
         discovered: how many pages were discovered.
+        said_at: when the state was last emitted, in seconds.
         failures_in_a_row: how many pages failed since the last one that did not.
         asked_since: the time before which pages are passed by, whether they changed or not; empty if none are.
     """
@@ -109,6 +111,7 @@ class Progress:
         self.is_complete = False
         self.has_stopped = under_way.get("has_stopped", False)
         self.discovered = 0
+        self.said_at = 0.0
         self.failures_in_a_row = 0
         self._before = before
         self._since = since
@@ -117,6 +120,7 @@ class Progress:
         self._open = dict.fromkeys(under_way["open"])
         self._failed = dict(before.get("failed") or {})
         self._owed = before.get("owed") or {}
+        self._waiting: set[str] = set()  # discovered, and not read yet
         self._known = {*known.get("pages", []), *known.get("databases", [])}
         self.back_to = min([since, *self._failed.values(), *self._owed.values()])
         self._times: dict[str, str] = {}
@@ -124,7 +128,7 @@ class Progress:
 
     @property
     def is_finished(self) -> bool:
-        return self.is_complete and not self.under_way
+        return self.is_complete and not self.under_way and not self._waiting
 
     def was_delivered(self, item: Mapping[str, Any]) -> bool:
         """Whether an earlier sync has delivered this version, as far as the state says."""
@@ -178,13 +182,16 @@ class Progress:
         self._open[page.id] = None
         self._given_out = max(self._given_out, page[:2])
 
-    def finish(self, page_id: str, failed: list[str], discovery: Discovery) -> None:
-        """Note that a page was read, with those discovered in it, and which of them could not be."""
+    def finish(self, page_id: str, has_failed: bool, discovery: Discovery) -> None:
+        """Note that a page was read, or could not be. What was discovered in it counts as failed until it is read."""
         self.under_way.discard(page_id)
+        self._waiting.discard(page_id)
         self._open.pop(page_id, None)
-        self.failures_in_a_row = self.failures_in_a_row + 1 if failed else 0
         self._failed.pop(page_id, None)
-        self._failed.update(dict.fromkeys(failed, self.back_to))
+        self.failures_in_a_row = self.failures_in_a_row + 1 if has_failed else 0
+        found_in_it = [found.page["id"] for found in discovery.pages]
+        self._waiting.update(found_in_it)
+        self._failed.update(dict.fromkeys([*found_in_it, page_id] if has_failed else found_in_it, self.back_to))
         self._known.update([found.origin for found in discovery.pages], discovery.databases)
         self.discovered += len(discovery.pages)
         for found in discovery.pages:

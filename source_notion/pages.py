@@ -1,6 +1,7 @@
 """Which pages and databases the streams over them read, and in which order."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from threading import Condition
@@ -101,14 +102,22 @@ class PageRouter(SubstreamPartitionRouter):
         progress.is_complete = True
         self._report_if_finished(progress)
 
-    def finish(self, page_id: str, failed: list[str], discovery: Discovery) -> None:
-        """Note that a page was read, with those discovered in it, and which of them could not be."""
+    def finish(self, page_id: str, has_failed: bool, discovery: Discovery) -> None:
+        """Note that a page was read, or could not be, and what was discovered in it."""
         assert self._progress is not None
         with self._changed:
             self._workspace.remember(discovery)
-            self._progress.finish(page_id, failed, discovery)
+            self._progress.finish(page_id, has_failed, discovery)
             self._changed.notify()
         self._report_if_finished(self._progress)
+
+    def give_state(self, seconds_between_states: float, emit: Callable[[Mapping[str, Any]], None]) -> None:
+        """Emit the state if it is time to; one thread at a time, so that no state says less than the one before."""
+        assert self._progress is not None
+        with self._changed:
+            if time.time() - self._progress.said_at > seconds_between_states:
+                self._progress.said_at = time.time()
+                emit(self.get_stream_state())
 
     def was_delivered(self, item: Mapping[str, Any]) -> bool:
         """Whether an earlier sync has delivered this version of an item, which is discovered once more."""

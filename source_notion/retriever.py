@@ -4,19 +4,27 @@ This is the only module that leans on names which the runtime keeps to itself:
 
 - `SimpleRetriever._read_pages`: no public method sees each answer of a listing, or its end.
 - `SimpleRetriever._fetch_next_page`: no public method sees a request that failed for good.
-- `ConcurrentPerPartitionCursor._last_emission_time`: the runtime emits a state every ten minutes, and a sync that is
-  killed more often than that would start over each time.
+- `ConcurrentPerPartitionCursor._last_emission_time`: the runtime emits a state every ten minutes, and none beyond a
+  partition that is still open. A sync that is killed more often than that would start over each time.
 
 `unit_tests/test_runtime.py` fails when the runtime changes one of them.
 """
 
 import logging
 import re
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Optional
 
+from airbyte_cdk.models import (
+    AirbyteMessage,
+    AirbyteStateBlob,
+    AirbyteStateMessage,
+    AirbyteStateType,
+    AirbyteStreamState,
+    StreamDescriptor,
+    Type,
+)
 from airbyte_cdk.sources.declarative.partition_routers.partition_router import PartitionRouter
 from airbyte_cdk.sources.declarative.requesters.paginators.default_paginator import PaginatorTestReadDecorator
 from airbyte_cdk.sources.declarative.retrievers.page_size_reducer import PageSizeReduction, PageSizeResetPolicy
@@ -225,6 +233,13 @@ class NotionRetriever(SimpleRetriever):
                 record = Record(late, record.stream_name, record.associated_slice, file_reference=record.file_reference)
             yield record
 
+    def emit_state(self, parent_state: Mapping[str, Any]) -> None:
+        """Emit a state of the stream with this one of its parent, behind all records that were given so far."""
+        state = AirbyteStateBlob({**self.cursor.state, "parent_state": parent_state})  # type: ignore[union-attr]
+        stream = AirbyteStreamState(stream_descriptor=StreamDescriptor(name=self.name), stream_state=state)
+        message = AirbyteStateMessage(type=AirbyteStateType.STREAM, stream=stream)
+        self.requester.message_repository.emit_message(AirbyteMessage(type=Type.STATE, state=message))  # type: ignore[attr-defined]
+
     def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
         listing = Listing(self.label)
         yield from self.read_listing(listing, records_generator_fn, stream_slice)
@@ -301,11 +316,10 @@ def without_signatures(entry: logging.LogRecord) -> bool:
     return True
 
 
-def tame(cursor: Any, seconds_between_states: float) -> None:
-    """Let a cursor emit states more often, and forget partitions that are done: it keeps 3 KB for each of 25,000."""
+def tame(cursor: Any) -> None:
+    """Let a cursor leave states to the router, but for the last, and forget what is done: it keeps 3 KB for each of 25,000."""
     cursor.DEFAULT_MAX_PARTITIONS_NUMBER = 200
-    if time.time() - cursor._last_emission_time > seconds_between_states:
-        cursor._last_emission_time = 0.0
+    cursor._last_emission_time = float("inf")
 
 
 def with_extra(stream_slice: StreamSlice, **extra_fields: Any) -> StreamSlice:

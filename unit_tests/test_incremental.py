@@ -1,6 +1,7 @@
 """State: what an incremental sync reads again, and the states of earlier connectors."""
 
 from datetime import datetime, timedelta, timezone
+from threading import Event
 from time import sleep
 from typing import Any
 
@@ -122,6 +123,53 @@ def test_pages_are_walked_from_the_oldest_up_so_that_any_state_is_true(
         assert set(pages) - delivered <= set(walked(api)) <= left[-1]
         left.append(set(walked(api)))
     assert len({len(some) for some in left}) > 3 and left[-1] == set()
+
+
+def test_a_page_that_takes_long_holds_back_no_state(workspace: Workspace, api: StandIn, clock: Clock) -> None:
+    pages = ten_pages(workspace)
+    api.answer(each_request_takes(60, clock))
+    last_is_asked = Event()
+
+    def keep_the_first_waiting(request: Request) -> None:
+        if pages[-1] in request.path:
+            last_is_asked.set()
+        elif pages[0] in request.path:
+            last_is_asked.wait(20)
+            sleep(0.5)
+
+    api.answer(on("GET", ".*/children", keep_the_first_waiting))
+
+    result = sync("blocks", num_workers=4)
+
+    first = [block["page_id"] for block in result.records["blocks"]].index(pages[0])
+    before = [state for (_, state), read in zip(result.states, result.read, strict=True) if read <= first]
+    api.requests.clear()
+    sync("blocks", state={"blocks": before[-1]})
+    assert pages[0] in walked(api) and len(set(walked(api))) <= 4
+
+
+def test_what_was_discovered_and_read_is_not_read_again_although_the_page_around_it_is_not_done(
+    workspace: Workspace, api: StandIn, clock: Clock
+) -> None:
+    home = ten_pages(workspace)[0]
+    within = [workspace.add_page(home, title=str(number), last_edited_time=march(1)) for number in range(6)]
+    for page in within:
+        workspace.add_block(page, text="Text", last_edited_time=march(1))
+    workspace.unsearchable.update(within)
+    api.answer(each_request_takes(60, clock))
+
+    result = sync("blocks", num_workers=2)
+
+    pages = {block["page_id"] for block in result.records["blocks"]}
+    assert len(pages) == 16
+    left = []
+    for (_, state), read in zip(result.states, result.read, strict=True):
+        api.requests.clear()
+        sync("blocks", state={"blocks": state})
+        delivered = {block["page_id"] for block in result.records["blocks"][:read]}
+        assert pages - delivered <= set(walked(api))
+        left.append(len(set(walked(api)) & {*within}))
+    assert len({*left}) > 3 and left == sorted(left, reverse=True)
 
 
 def test_a_walk_says_where_it_is_at_least_each_minute(workspace: Workspace, api: StandIn, clock: Clock) -> None:
