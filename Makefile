@@ -6,6 +6,7 @@ GATES := .venv-gates
 INSTALLED := $(VENV)/.installed
 INSTALL := bin/python -m pip install --quiet --quiet --disable-pip-version-check
 PIP := $(VENV)/$(INSTALL)
+TESTS := unit_tests
 SUPPORTED := (3, 10) <= sys.version_info[:2] <= (3, 12)
 
 .PHONY: help run test test-bundle bundle gates release lint bench clean
@@ -22,7 +23,7 @@ test: $(INSTALLED) ## Run all tests; they need no Notion account
 	$(VENV)/bin/python -m pytest
 
 test-bundle: bundle ## Run the tests of streams once more, on the self-contained connector
-	SOURCE_NOTION_BUNDLE=dist $(VENV)/bin/python -m pytest unit_tests
+	SOURCE_NOTION_BUNDLE=dist $(VENV)/bin/python -m pytest $(TESTS)
 
 bundle: $(INSTALLED) ## Write the self-contained connector to dist/
 	@$(VENV)/bin/python -m tools.bundle dist
