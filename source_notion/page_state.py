@@ -91,7 +91,7 @@ class Progress:
         has_stopped: whether this sync, or the one that it resumes, stopped before that.
         back_to: the time since which something may be missing: listings show what was edited since, in any page.
         discovered: how many pages were discovered.
-        said_at: when the state was last emitted, in seconds.
+        emitted_at: when the state was last emitted, in seconds.
         failures_in_a_row: how many pages failed since the last one that did not.
         asked_since: the time before which pages are passed by, whether they changed or not; empty if none are.
     """
@@ -111,7 +111,7 @@ class Progress:
         self.is_complete = False
         self.has_stopped = under_way.get("has_stopped", False)
         self.discovered = 0
-        self.said_at = 0.0
+        self.emitted_at = 0.0
         self.failures_in_a_row = 0
         self._before = before
         self._since = since

@@ -115,8 +115,8 @@ class PageRouter(SubstreamPartitionRouter):
         """Emit the state if it is time to; one thread at a time, so that no state says less than the one before."""
         assert self._progress is not None
         with self._changed:
-            if time.time() - self._progress.said_at > seconds_between_states:
-                self._progress.said_at = time.time()
+            if time.time() - self._progress.emitted_at > seconds_between_states:
+                self._progress.emitted_at = time.time()
                 emit(self.get_stream_state())
 
     def was_delivered(self, item: Mapping[str, Any]) -> bool:
