@@ -5,7 +5,6 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any, Optional
 
 from airbyte_cdk.sources.declarative.auth.oauth import DeclarativeSingleUseRefreshTokenOauth2Authenticator
@@ -17,11 +16,10 @@ from source_notion.shared import SharedInSync
 
 
 class TokenRefresh(SharedInSync):
-    """Lets one stream at a time refresh the token, and none after a refresh that failed."""
+    """Remembers a refresh that failed: the runtime tries for five minutes, and each request would try again."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
-        self.one_at_a_time = Lock()
         self.failure: Optional[Exception] = None
 
 
@@ -100,23 +98,20 @@ class NotionAuthenticator(DeclarativeSingleUseRefreshTokenOauth2Authenticator):
     def set_token_expiry_date(self, new_token_expiry_date: Any) -> None:
         """Notion gives no expiry date, so none is kept."""
 
-    def refresh_and_set_access_token(self) -> None:
+    def refresh_access_token(self) -> Any:
+        """A new pair of tokens; the runtime lets one stream at a time ask for it, and the others take what it got."""
         if not self.get_refresh_token():
             raise config_error(
                 "Notion does not accept the access token: it is wrong, expired or revoked. Put a "
                 "valid token into this source's settings, or authenticate again."
             )
-        token = self.access_token
-        with self._refresh.one_at_a_time:
-            if self.access_token != token:  # another stream was faster
-                return
-            if self._refresh.failure:
-                raise self._refresh.failure.with_traceback(None)
-            try:
-                super().refresh_and_set_access_token()
-            except Exception as error:
-                self._refresh.failure = error
-                raise
+        if self._refresh.failure:
+            raise self._refresh.failure.with_traceback(None)
+        try:
+            return super().refresh_access_token()
+        except Exception as error:
+            self._refresh.failure = error
+            raise
 
     def get_refresh_request_headers(self) -> Mapping[str, Any]:
         client = b64encode(f"{self.get_client_id()}:{self.get_client_secret()}".encode()).decode()

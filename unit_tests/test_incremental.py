@@ -1,5 +1,6 @@
 """State: what an incremental sync reads again, and the states of earlier connectors."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from threading import Event
 from time import sleep
@@ -240,6 +241,21 @@ def test_a_page_edited_in_the_minute_of_the_state_is_walked_again(workspace: Wor
     assert set(walked(api)[10:]) == {pages[9], twin}
 
 
+def test_a_page_edited_in_the_minute_of_the_state_is_walked_again_if_this_machines_clock_is_fast(
+    workspace: Workspace, api: StandIn
+) -> None:
+    pages = ten_pages(workspace)
+    by_notions_clock = {"Date": "Tue, 10 Mar 2026 00:00:30 GMT"}
+    api.answer(lambda request: replace(request.normal(), headers=by_notions_clock))
+    first = sync("blocks")
+    added = workspace.add_block(pages[9], text="Written in the same minute, after the sync")
+    workspace.edit_page(pages[9], march(10))
+
+    second = sync("blocks", state=first.state)
+
+    assert added in second.ids("blocks")
+
+
 def test_pages_of_the_lookback_window_are_not_walked_again_when_they_have_settled(
     workspace: Workspace, api: StandIn
 ) -> None:
@@ -426,13 +442,13 @@ def test_a_second_look_goes_down_as_long_as_it_finds_something(workspace: Worksp
     assert same(result.ids("pages"), pages)
 
 
-@pytest.mark.parametrize("places_back", [[30], [45, 80]])
+@pytest.mark.parametrize("places_back", [[30], [45, 80], [50]])
 def test_items_that_search_shows_out_of_place_beyond_its_first_answer_are_found(
     places_back: list[int],
 ) -> None:
     workspace = Disorderly()
     workspace.max_page_size = 10
-    pages = [workspace.add_page(title=str(number)) for number in range(120)]
+    pages = [workspace.add_page(last_edited_time=march(1 + n // 24, f"{n % 24:02}:00")) for n in range(120)]
     with serving(workspace):
         first = sync("pages", page_discovery="search")
         edited = pages[: len(places_back)]

@@ -72,18 +72,21 @@ def test_429_that_lasts_long_leaves_all_retries_to_errors_after_it(
     assert statuses == [429, *[500] * 7, 200]
 
 
-def test_429_pauses_all_workers_until_the_window_opens(workspace: Workspace, pages: list[str], api: StandIn) -> None:
+@pytest.mark.parametrize(("advice", "pause"), [(2, 2), (0, 1)])
+def test_429_pauses_all_workers_until_the_window_opens(
+    workspace: Workspace, pages: list[str], api: StandIn, advice: int, pause: int
+) -> None:
     for page in pages[60:]:
         workspace.trash_page(page)
-    api.answer(times(1, on("GET", COMMENTS, rate_limited(2))))
-    api.answer(on("GET", COMMENTS, lambda request: replace(request.normal(), delay=0.3)))
+    api.answer(times(1, on("GET", COMMENTS, rate_limited(advice))))
+    api.answer(on("GET", COMMENTS, lambda request: replace(request.normal(), delay=0.15 * pause)))
 
     result = sync("comments", num_workers=10)
 
     assert len(result.ids("comments")) == 3
     assert api.count("GET /v1/comments", 429) == 1
     (refused,) = (request.time for request in api.requests if request.status == 429)
-    early = [request for request in api.requests if 0 < request.time - refused < 2]
+    early = [request for request in api.requests if 0 < request.time - refused < pause]
     # Those under way when the refusal came; without the pause, all 60 pages were asked for by now.
     assert len(early) <= 25
 
