@@ -368,8 +368,12 @@ def built(bundle: Path) -> BuilderSession:
             wrong = {**config, "credentials": {"auth_type": "token", "token": "secret_wrong"}}
             # A test read looks for the tables first, also where it reads no table.
             without_tables = {**CONFIG, "databases": {"selection": "none"}}
-            reads = {stream: without_tables for stream in STREAMS}
-            reads |= {table: CONFIG for table in tables(workspace)}
+            reads = {stream: (stream, without_tables) for stream in STREAMS}
+            reads |= {table: (table, CONFIG) for table in tables(workspace)}
+            reads["blocks, limited to a page"] = (
+                "blocks",
+                {**without_tables, "root_pages": [workspace.page_ids()[-1]]},
+            )
             session = BuilderSession(
                 workspace,
                 resolve=builder.post("resolve"),  # first, when the server has seen no components
@@ -378,9 +382,9 @@ def built(bundle: Path) -> BuilderSession:
                 failed_check=builder.post("check", config=wrong),
                 discover=builder.post("discover", config=config),
             )
-            for stream, of_read in reads.items():
+            for name, (stream, of_read) in reads.items():
                 api.requests.clear()
-                session.test_reads[stream] = builder.post(
+                session.test_reads[name] = builder.post(
                     "test_read",
                     config=of_read,
                     stream_name=stream,
@@ -389,7 +393,7 @@ def built(bundle: Path) -> BuilderSession:
                     page_limit=20,
                     slice_limit=20,
                 )
-                session.requests[stream] = Counter(f"{r.method} {r.path}" for r in api.requests)
+                session.requests[name] = Counter(f"{r.method} {r.path}" for r in api.requests)
         session.output = builder.log.read_text()
     return session
 
@@ -417,6 +421,13 @@ def test_the_builder_reads_the_rows_of_each_table(built: BuilderSession) -> None
         assert records[0]["Done"] is True
         assert "Name" in answer["inferred_schema"]["properties"]
         assert [log for log in answer["logs"] if log["level"] not in ("INFO", "DEBUG")] == []
+
+
+def test_a_sample_in_the_builder_shows_blocks_of_any_page_and_asks_nothing_more(built: BuilderSession) -> None:
+    limited = "blocks, limited to a page"
+
+    assert built.test_reads[limited]["slices"] == built.test_reads["blocks"]["slices"]
+    assert built.requests[limited] == built.requests["blocks"]
 
 
 def test_the_builder_checks_the_connection(built: BuilderSession) -> None:

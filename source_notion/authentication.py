@@ -18,12 +18,10 @@ from source_notion.shared import SharedInSync
 class TokenRefresh(SharedInSync):
     """Remembers a refresh that failed: the runtime tries for five minutes, and each request would try again."""
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
-        super().__init__(config)
-        self.failure: Optional[Exception] = None
+    failure: Optional[Exception] = None
 
 
-@dataclass
+@dataclass(repr=False)  # its configuration holds the token
 class NotionAuthenticator(DeclarativeSingleUseRefreshTokenOauth2Authenticator):
     """Signs requests with the access token and the API's version, and waits for the rate limit before each attempt.
 
@@ -43,23 +41,16 @@ class NotionAuthenticator(DeclarativeSingleUseRefreshTokenOauth2Authenticator):
     token_refresh_endpoint: str
     notion_version: str
 
-    def __init__(
-        self,
-        config: Mapping[str, Any],
-        access_token_paths: Mapping[str, list[str]],
-        token_refresh_endpoint: str,
-        notion_version: str,
-    ) -> None:
-        self._notion_version = notion_version
-        self._gate = RateLimitGate.of(config)
-        self._refresh = TokenRefresh.of(config)
-        auth_type = (config.get("credentials") or {}).get("auth_type", "none")
+    def __post_init__(self) -> None:
+        self._gate = RateLimitGate.of(self.config)
+        self._refresh = TokenRefresh.of(self.config)
+        auth_type = (self.config.get("credentials") or {}).get("auth_type", "none")
         # What the platform may save; the nested credentials stay shared, so that all streams see the newest pair.
-        saved = {key: value for key, value in config.items() if key != "checking" and not key.startswith("__")}
+        saved = {key: value for key, value in self.config.items() if key != "checking" and not key.startswith("__")}
         super().__init__(
             saved,
-            token_refresh_endpoint,
-            access_token_config_path=access_token_paths[auth_type],
+            self.token_refresh_endpoint,
+            access_token_config_path=self.access_token_paths[auth_type],
             refresh_token_error_status_codes=(400,),
             refresh_token_error_key="error",
             refresh_token_error_values=("invalid_grant",),
@@ -78,7 +69,7 @@ class NotionAuthenticator(DeclarativeSingleUseRefreshTokenOauth2Authenticator):
 
     def get_auth_header(self) -> Mapping[str, Any]:
         """The headers of each request; as `request_headers`, the version would be rendered each time."""
-        return {**super().get_auth_header(), "Notion-Version": self._notion_version}
+        return {**super().get_auth_header(), "Notion-Version": self.notion_version}
 
     def get_access_token(self) -> str:
         """The token, for as long as Notion accepts it."""
@@ -118,7 +109,7 @@ class NotionAuthenticator(DeclarativeSingleUseRefreshTokenOauth2Authenticator):
         return {
             "Authorization": f"Basic {client}",
             "Content-Type": "application/json",
-            "Notion-Version": self._notion_version,
+            "Notion-Version": self.notion_version,
         }
 
     def build_refresh_request_body(self) -> Any:

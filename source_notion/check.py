@@ -37,11 +37,7 @@ def refuse_impossible_start_date(config: Mapping[str, Any]) -> None:
 
 @dataclass
 class CheckRetriever(SearchRetriever):
-    """Reads one item of whatever is shared, for the connection check, and looks for what the settings name.
-
-    Attributes:
-        tables: finds the data sources of the chosen databases.
-    """
+    """Reads one item of whatever is shared, for the connection check, and looks for what the settings name."""
 
     tables: Optional[Retriever] = None
 

@@ -4,7 +4,7 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
@@ -178,7 +178,6 @@ PROPERTY_TYPES: Mapping[str, tuple[ColumnType, ...]] = {
         ColumnType(NUMBER, lambda place: place["lat"], "_lat"),
         ColumnType(NUMBER, lambda place: place["lon"], "_lon"),
     ),
-    "button": _OF_ANY_TYPE,
     # The schema of a formula holds its expression, but not the type of its results.
     "formula": (ColumnType(TEXT, _text),),
     # The function of a rollup says the type of its results; a function that is not here may give any.
@@ -308,14 +307,9 @@ def table_schema_of(columns: Sequence[Column]) -> dict[str, Any]:
     }
 
 
-def row_of(page: Mapping[str, Any], columns: Sequence[Column], on_lost: Callable[[str, str], None]) -> dict[str, Any]:
-    """The page as a row that fits the table's schema, whatever happened to its properties since.
-
-    Args:
-        page: the page, as Notion answered it.
-        columns: those of its data source.
-        on_lost: called with a property's name and type if one of its columns is null because Notion did not compute
-            the value, or because it is not of that type.
+def row_of(page: Mapping[str, Any], columns: Sequence[Column]) -> tuple[dict[str, Any], Iterable[str]]:
+    """The page as a row that fits the table's schema, whatever happened to its properties since; and the properties
+    that are null in it because Notion did not compute the value, or because it is not of their type.
     """
     row: dict[str, Any] = dict.fromkeys([*ROW_FIELDS, *(column.name for column in columns)])
     for name, column_type in ROW_FIELDS.items():
@@ -330,7 +324,5 @@ def row_of(page: Mapping[str, Any], columns: Sequence[Column], on_lost: Callable
                 raise ValueError("The property's type was changed.")
             row[column.name] = value and column.type.value_of(value[property_type])
         except MALFORMED:
-            lost[column.property["id"]] = (column.property["name"], property_type)
-    for what in lost.values():
-        on_lost(*what)
-    return row
+            lost[column.property["id"]] = f"'{column.property['name']}' ({property_type})"
+    return row, lost.values()

@@ -50,7 +50,7 @@ class SearchRetriever(NotionRetriever):
     def search(self, records_of: RecordsOfResponse, stream_slice: StreamSlice) -> Iterator[Record]:
         """The records of a listing, and then once more those at its front: what was edited meanwhile moved there."""
         since = stream_slice.cursor_slice.get("start_time", "")
-        listing = Listing(self.label)
+        listing = Listing(self.name)
         older_in_a_row = 0
         for record in self.read_listing(listing, records_of, stream_slice):
             self.workspace.note(record)
@@ -65,14 +65,14 @@ class SearchRetriever(NotionRetriever):
             yield from self._moved_to_the_front(listing, records_of, stream_slice)
         if listing.is_incomplete:
             LOGGER.warning(
-                f"Notion's search gave the stream {self.label} only its newest {listing.size} items, although there "
+                f"Notion's search gave the stream {self.name} only its newest {len(listing.versions)} items, although there "
                 "are more. The others are missing until they are edited."
             )
 
     def _moved_to_the_front(
         self, listing: Listing, records_of: RecordsOfResponse, stream_slice: StreamSlice
     ) -> Iterator[Record]:
-        again = Listing(self.label)
+        again = Listing(self.name)
         for record in self.read_listing(again, records_of, stream_slice):
             if listing.is_new(record):
                 self.workspace.note(record)
@@ -95,10 +95,9 @@ class PageListRetriever(SearchRetriever):
 
     start_date: str = ""
 
-    @property
-    def label(self) -> str:
-        """What people call this list, which is `every_page` in the manifest."""
-        return "pages"
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        super().__post_init__(parameters)
+        self.name = "pages"  # which people know; the manifest says `every_page`
 
     def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
         state: PageState = self.cursor.state  # type: ignore[union-attr, assignment]
@@ -222,11 +221,9 @@ class PageContentRetriever(NotionRetriever):
 
     Attributes:
         lookup: tells where pages are, and asks for those that no listing has shown.
-        seconds_between_states: how often to emit a state; the runtime does so every ten minutes.
     """
 
     lookup: Optional[Lookup] = None
-    seconds_between_states: float = 30.0
 
     def read_records(
         self, records_schema: Mapping[str, Any], stream_slice: Optional[StreamSlice] = None
@@ -244,8 +241,7 @@ class PageContentRetriever(NotionRetriever):
             except Exception as error:
                 failures[id] = error
             pages.extend((found.page["id"], found.page.get("last_edited_time")) for found in discovery.pages)
-            router.finish(id, id in failures, discovery)
-            router.give_state(self.seconds_between_states, self.emit_state)
+            router.finish(id, id in failures, discovery, self.emit_state)
         self._finish(stream_slice, failures)
 
     def _finish(self, stream_slice: StreamSlice, failures: dict[str, Exception]) -> None:
@@ -281,7 +277,7 @@ class BlockTreeRetriever(PageContentRetriever):
     def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
         def children_of(block_id: str) -> Iterator[tuple[int, Record]]:
             of_block = with_extra(stream_slice, block_id=block_id)
-            return enumerate(self.read_listing(Listing(self.label), records_generator_fn, of_block))
+            return enumerate(self.read_listing(Listing(self.name), records_generator_fn, of_block))
 
         page = stream_slice.extra_fields
         levels, path, read = [children_of(page["page_id"])], [page["page_id"]], {page["page_id"]}
@@ -349,8 +345,10 @@ class BlockTreeRetriever(PageContentRetriever):
         """
         id, lookup, take, discovery = block["id"], self.lookup, self.workspace.take, page["discovery"]
         self.workspace.places.setdefault(path[-1], Place(None, "page_id", page["page_id"]))
-        router: PageRouter = self.partition_router  # type: ignore[assignment]
-        if lookup is None or lookup.uses_search_only or edited_at(block) < page["since"] or router.was_delivered(block):
+        if lookup is None or lookup.uses_search_only:
+            return
+        progress = self.partition_router.progress  # type: ignore[union-attr]
+        if edited_at(block) < progress.back_to or progress.was_delivered(block):
             return
         if block["type"] == "child_page" and take(id):
             child = lookup.get("page_id", id)
@@ -358,9 +356,9 @@ class BlockTreeRetriever(PageContentRetriever):
                 discovery.pages.append(FoundPage("parent", child, id))
         elif block["type"] == "child_database" and take(id):
             left_out = [each for each in lookup.data_sources_of(id) if take(each)]
-            for row in (row for each in left_out for row in lookup.rows_of(each, page["since"])):
+            for row in (row for each in left_out for row in lookup.rows_of(each, progress.back_to)):
                 self.workspace.note(row)
-                if take(row["id"]) and lookup.is_in_scope(row["id"]) and not router.was_delivered(row):
+                if take(row["id"]) and lookup.is_in_scope(row["id"]) and not progress.was_delivered(row):
                     discovery.pages.append(FoundPage("database", row, id))
             if left_out and not any(self.workspace.stay_unknown(id, each) for each in left_out):
                 discovery.databases.append(id)

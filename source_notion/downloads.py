@@ -90,7 +90,9 @@ def _is_written(response: Any, target: Path) -> bool:
             return False
         part.replace(target)
         return True
-    except OSError:  # as all errors of `requests`
+    except OSError as error:  # as all errors of `requests`
+        if error.errno:  # one of this machine, whose disk may be full
+            raise
         return False
     finally:
         part.unlink(missing_ok=True)

@@ -5,29 +5,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Optional
+from typing import Any, ClassVar, Optional
 from urllib.parse import unquote, urlsplit
 
 from airbyte_cdk.models import AirbyteRecordMessageFileReference
 from airbyte_cdk.sources.declarative.retrievers.retriever import Retriever
 from airbyte_cdk.sources.types import Record, StreamSlice
 from airbyte_cdk.sources.utils.files_directory import get_files_directory
-from airbyte_cdk.utils.datetime_helpers import ab_datetime_try_parse
 
 from source_notion.components import BlockTreeRetriever
 from source_notion.downloads import NotFetched, Refused, fetch, path_for
-from source_notion.objects import fields_of, reason_of, transient_error
+from source_notion.objects import fields_of, in_notion_format, reason_of, transient_error
 from source_notion.retriever import RecordsOfResponse, with_extra
-
-
-class Spot(NamedTuple):
-    """A spot that may hold a file: what its id adds to that of the page or block, its kind, and what is there."""
-
-    suffix: str
-    kind: str
-    content: Any
-    property_id: Optional[str] = None
-    property: Optional[str] = None
 
 
 def files_of(item: Mapping[str, Any], page_id: str) -> Iterator[dict[str, Any]]:
@@ -35,17 +24,13 @@ def files_of(item: Mapping[str, Any], page_id: str) -> Iterator[dict[str, Any]]:
 
     `id` is made of the ids of what holds the file, and its place there. `location` is `notion` or `external`.
     """
-    for spot in _spots_of(item):
-        content = fields_of(spot.content)
+    for place, content in _places_in(item):
         file = fields_of(content.get(str(content.get("type"))))
         if content.get("type") in ("file", "external"):
             yield {
-                "id": f"{item['id']}{spot.suffix}",
+                **place,
                 "page_id": page_id,
                 "block_id": item["id"] if item.get("object") == "block" else None,
-                "property_id": spot.property_id,
-                "property": spot.property,
-                "kind": spot.kind,
                 "location": "notion" if content["type"] == "file" else "external",
                 "name": content.get("name") or _name_in(file.get("url")),
                 "url": file.get("url"),
@@ -54,27 +39,23 @@ def files_of(item: Mapping[str, Any], page_id: str) -> Iterator[dict[str, Any]]:
             }
 
 
-def _spots_of(item: Mapping[str, Any]) -> Iterator[Spot]:
-    content = item
+def _places_in(item: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], Mapping[str, Any]]]:
+    """The places where a file may hang, and what is there."""
+    content, kind = item, str(item.get("type"))
     if item.get("object") == "block":
-        content = fields_of(item.get(str(item.get("type"))))
-        yield Spot("", str(item.get("type")), content)
+        content = fields_of(item.get(kind))
+        yield {"id": item["id"], "kind": kind}, content
     for kind in ("icon", "cover"):
-        yield Spot(f"/{kind}", kind, content.get(kind))
+        yield {"id": f"{item['id']}/{kind}", "kind": kind}, fields_of(content.get(kind))
     for name, value in fields_of(item.get("properties")).items():
         id, files = fields_of(value).get("id"), fields_of(value).get("files")
-        for index, each in enumerate(files if isinstance(files, list) else []):
-            yield Spot(f"/{id}/{index}", "property", each, id, name)
+        for index, file in enumerate(files if isinstance(files, list) else []):
+            place = {"id": f"{item['id']}/{id}/{index}", "kind": "property", "property_id": id, "property": name}
+            yield place, fields_of(file)
 
 
 def _name_in(link: Any) -> Optional[str]:
     return unquote(urlsplit(str(link or "")).path.rpartition("/")[2]) or None
-
-
-def _is_old(file: Mapping[str, Any]) -> bool:
-    """Whether a link is about to die: https://developers.notion.com/reference/file-object"""
-    dies = ab_datetime_try_parse(file.get("expiry_time") or "")
-    return bool(dies and dies < datetime.now(timezone.utc) + timedelta(minutes=1))
 
 
 @dataclass
@@ -130,7 +111,9 @@ class FilesRetriever(BlockTreeRetriever):
         return True
 
     def _fetch(self, record: Record) -> None:
-        is_renewed = _is_old(record.data) and self._is_renewed(record)
+        soon = in_notion_format(datetime.now(timezone.utc) + timedelta(minutes=1))
+        dies = str(record["expiry_time"] or "9999")  # https://developers.notion.com/reference/file-object
+        is_renewed = dies < soon and self._is_renewed(record)
         try:
             self._write(record)
         except Refused:

@@ -6,6 +6,7 @@ have added is missing, one warning says so, no stream of the sync asks again, an
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Optional
 
 from airbyte_cdk.sources.declarative.retrievers.retriever import Retriever
@@ -51,7 +52,7 @@ class Lookup(NotionRetriever):
         """Whether pages are found through search only, as in a test read of the Connector Builder."""
         return self.is_test_read or self.config.get("page_discovery") == "search"
 
-    @property
+    @cached_property
     def roots(self) -> dict[str, str]:
         """The pages that the configuration names, and their links; without any, everything is in scope."""
         return {id_in(link, "page"): link for link in self.config.get("root_pages") or []}
@@ -72,14 +73,12 @@ class Lookup(NotionRetriever):
     def data_sources_of(self, database_id: str) -> list[str]:
         """The ids of a database's data sources; none if it is out of sight, or a view of another one."""
         named = fields_of(self.get("database_id", database_id)).get("data_sources")
-        data_sources = [
-            fields_of(each)
-            for each in (named if isinstance(named, list) else [])
-            if isinstance(fields_of(each).get("id"), str)
-        ]
-        for each in data_sources:
-            self.workspace.places.setdefault(each["id"], Place(each.get("name"), "database_id", database_id))
-        return [each["id"] for each in data_sources]
+        ids = []
+        for each in map(fields_of, named if isinstance(named, list) else []):
+            if isinstance(each.get("id"), str):
+                self.workspace.places.setdefault(each["id"], Place(each.get("name"), "database_id", database_id))
+                ids.append(each["id"])
+        return ids
 
     def all_data_sources(self) -> list[Page]:
         """All data sources that search lists; `ALL_DATA_SOURCES` is unanswered if the listing failed."""

@@ -1,7 +1,6 @@
 """Pages as markdown and as plain text, whole."""
 
 import re
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Optional
@@ -33,7 +32,7 @@ class MarkdownRetriever(PageContentRetriever):
         def answer_about(block_id: str, version: str) -> Optional[Record]:
             versions = [] if version == V1 else [version]  # an empty list becomes no parameter
             of_block = with_extra(stream_slice, block_id=block_id, markdown_versions=versions)
-            return next(self.read_listing(Listing(self.label), records_generator_fn, of_block), None)
+            return next(self.read_listing(Listing(self.name), records_generator_fn, of_block), None)
 
         page_id = stream_slice.extra_fields["page_id"]
         # If it is refused for a block only, the whole page is read once more.
@@ -81,24 +80,20 @@ class MarkdownRetriever(PageContentRetriever):
         whether more is, of which Notion gives no id."""
         markdown, is_cut_off = _text_of(page), _ends_early(page)
         missing: list[str] = []
-        unknown, asked = deque(_left_out_of(page)), {page.get("id")}
-        while unknown:
-            block_id = unknown.popleft()
-            if block_id in asked:
-                continue
-            asked.add(block_id)
+        unknown = _left_out_of(page)
+        for block_id in unknown:  # those that a block left out in turn come at the end
+            block: Mapping[str, Any] = {}
             try:
-                block = answer_about(block_id, version)
+                block = answer_about(block_id, version) or {}
             except Exception as error:
-                block = None
                 self.skipped.warn(self.name, f"block_id {block_id}", "not answered", reason_of(error))
-            text = _text_of(block) if block else None
-            if block is None or text is None or block_id in _left_out_of(block):
+            text, left_out = _text_of(block), _left_out_of(block)
+            if text is None or block_id in left_out:
                 missing.append(block_id)
                 continue
             markdown = with_block(markdown or "", version, block_id, text)
             is_cut_off |= _ends_early(block)
-            unknown.extend(_left_out_of(block))
+            unknown += [each for each in left_out if each not in unknown]
         return markdown, missing, is_cut_off
 
 
@@ -109,7 +104,7 @@ def _text_of(answer: Mapping[str, Any]) -> Optional[str]:
 
 def _left_out_of(answer: Mapping[str, Any]) -> list[str]:
     ids = answer.get("unknown_block_ids")
-    return [id for id in ids if isinstance(id, str)] if isinstance(ids, list) else []
+    return list(dict.fromkeys(id for id in ids if isinstance(id, str))) if isinstance(ids, list) else []
 
 
 def _ends_early(answer: Mapping[str, Any]) -> bool:
@@ -119,7 +114,8 @@ def _ends_early(answer: Mapping[str, Any]) -> bool:
 
 def with_block(markdown: str, version: str, block_id: str, of_block: str) -> str:
     """The markdown with a block in place of the tag that stands for it, or at the end if there is none."""
-    tag = re.compile(rf"(^[ \t]*)?<unknown [^>]*{block_id.replace('-', '-?')}[^>]*>(?:</unknown>)?", re.MULTILINE)
+    id = re.escape(block_id).replace(r"\-", "-?")
+    tag = re.compile(rf"(^[ \t]*)?<unknown [^>]*{id}[^>]*>(?:</unknown>)?", re.MULTILINE)
     if not tag.search(markdown):
         return markdown + ("\n" if version == V1 else "\n\n") + of_block
     return tag.sub(lambda found: re.sub("^(?=.)", found[1] or "", of_block, flags=re.MULTILINE), markdown, count=1)

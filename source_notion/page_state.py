@@ -155,8 +155,10 @@ class Progress:
         elif not known:
             self._times[id] = edited
 
-    def settle(self) -> None:
-        """Keep only those times that the state may need: there may be many."""
+    def settle(self, gone: Iterable[str]) -> None:
+        """Keep only what the state may need: no page that failed and is gone by now, and few times."""
+        for page_id in gone:
+            self._failed.pop(page_id, None)
         settled, due = earlier(self.began), self.due.values()
         self._newest = max(chain(self._times.values(), (page.place for page in due)), default="")
         times = chain(((page.place, page.id) for page in due), ((time, id) for id, time in self._times.items()))
@@ -170,11 +172,6 @@ class Progress:
         self.due.clear()
         while due:
             yield due.pop()
-
-    def forget(self, gone: Iterable[str]) -> None:
-        """Let no later sync ask for pages that failed, and are gone by now."""
-        for page_id in gone:
-            self._failed.pop(page_id, None)
 
     def give_out(self, page: DuePage) -> None:
         """Note that a page is being read, after all that come before it."""

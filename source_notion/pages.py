@@ -1,15 +1,14 @@
 """Which pages and databases the streams over them read, and in which order."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import chain, islice
 from threading import Condition
 from typing import Any, ClassVar, Optional
 
 from airbyte_cdk.sources.declarative.interpolation import InterpolatedString
 from airbyte_cdk.sources.declarative.partition_routers import SubstreamPartitionRouter
-from airbyte_cdk.sources.declarative.partition_routers.substream_partition_router import ParentStreamConfig
 from airbyte_cdk.sources.types import StreamSlice
 
 from source_notion.objects import edited_at
@@ -29,17 +28,17 @@ class PageRouter(SubstreamPartitionRouter):
 
     Attributes:
         only_changed_pages: whether to read the pages edited since the last sync, or all.
-        discovered_by: the streams that discover pages, whose saved states say which.
-        discovers: whether this stream is one of them.
+        discovers: whether this stream discovers pages.
         as_one: whether to give one slice for all pages, which reads `due_pages`.
         max_under_way: how many pages may be read at once; with more, the state would lag behind.
+        seconds_between_states: how often to emit a state; the runtime does so every ten minutes.
     """
 
     only_changed_pages: bool = True
-    discovered_by: Sequence[ParentStreamConfig] = field(default_factory=list)
     discovers: bool = False
     as_one: bool = False
     max_under_way: str = "20"
+    seconds_between_states: float = 30.0
 
     MAX_FAILURES_IN_A_ROW: ClassVar[int] = 50  # after so many, something larger is broken
 
@@ -51,12 +50,12 @@ class PageRouter(SubstreamPartitionRouter):
         self._gate = RateLimitGate.of(self.config)
         self._skipped = Skipped.of(self.config)
         self._changed = Condition()
-        self._progress: Optional[Progress] = None
+        self.progress: Progress = None  # type: ignore[assignment]  # until all pages are listed
 
     def get_stream_state(self) -> Mapping[str, Any]:
         """The state by now. The runtime asks for it at each slice, and at the end."""
         with self._changed:
-            progress, unanswered = self._progress, [*self._workspace.unanswered]
+            progress, unanswered = self.progress, [*self._workspace.unanswered]
             state: Any = progress.state(unanswered) if progress else self._parent.cursor.state
             if progress and (self.discovers or progress.is_finished):
                 state["discovered"] = progress.known_of(self._workspace.discovered())
@@ -71,25 +70,24 @@ class PageRouter(SubstreamPartitionRouter):
         for page in progress.pop_due():
             with self._changed:
                 self._changed.wait_for(lambda: len(progress.under_way) < int(room))
-                stops = progress.failures_in_a_row >= self.MAX_FAILURES_IN_A_ROW
-                if not stops:
-                    progress.give_out(page)
-            if stops:
-                progress.has_stopped = True
-                LOGGER.warning(
-                    f"Stream {self._stream_name} stops here, because {self.MAX_FAILURES_IN_A_ROW} pages in a row could "
-                    "not be read. The next sync continues from there."
-                )
-                return
+                if progress.failures_in_a_row >= self.MAX_FAILURES_IN_A_ROW:
+                    progress.has_stopped = True
+                    LOGGER.warning(
+                        f"Stream {self._stream_name} stops here, because {self.MAX_FAILURES_IN_A_ROW} pages in a row "
+                        "could not be read. The next sync continues from there."
+                    )
+                    self._skipped.summarize(self._stream_name)
+                    return
+                progress.give_out(page)
             about = {
                 "last_edited_time": page.last_edited_time,
                 "is_news": page.is_news,
-                "since": progress.back_to,
                 "began": progress.began,
             }
             yield StreamSlice(partition={"page_id": page.id}, cursor_slice={}, extra_fields=about)
-        progress.is_complete = True
-        self._report_if_finished(progress)
+        with self._changed:
+            progress.is_complete = True
+            self._report_if_finished()
 
     def due_pages(self) -> Iterator[FoundPage]:
         """The pages to be read, in the order of the listing."""
@@ -100,32 +98,27 @@ class PageRouter(SubstreamPartitionRouter):
                 del progress.due[due.id]  # another list may have it too
                 yield found
         progress.is_complete = True
-        self._report_if_finished(progress)
+        self._report_if_finished()
 
-    def finish(self, page_id: str, has_failed: bool, discovery: Discovery) -> None:
-        """Note that a page was read, or could not be, and what was discovered in it."""
-        assert self._progress is not None
+    def finish(
+        self, page_id: str, has_failed: bool, discovery: Discovery, emit_state: Callable[[Mapping[str, Any]], None]
+    ) -> None:
+        """Note that a page was read, or could not be, and what was discovered in it; emit the state if it is time to.
+
+        One thread at a time: no state says less than the one before, and the end is reported once.
+        """
+        progress = self.progress
         with self._changed:
             self._workspace.remember(discovery)
-            self._progress.finish(page_id, has_failed, discovery)
+            progress.finish(page_id, has_failed, discovery)
             self._changed.notify()
-        self._report_if_finished(self._progress)
-
-    def give_state(self, seconds_between_states: float, emit: Callable[[Mapping[str, Any]], None]) -> None:
-        """Emit the state if it is time to; one thread at a time, so that no state says less than the one before."""
-        assert self._progress is not None
-        with self._changed:
-            if time.time() - self._progress.emitted_at > seconds_between_states:
-                self._progress.emitted_at = time.time()
-                emit(self.get_stream_state())
-
-    def was_delivered(self, item: Mapping[str, Any]) -> bool:
-        """Whether an earlier sync has delivered this version of an item, which is discovered once more."""
-        return self._progress is not None and self._progress.was_delivered(item)
+            if time.time() - progress.emitted_at > self.seconds_between_states:
+                progress.emitted_at = time.time()
+                emit_state(self.get_stream_state())
+            self._report_if_finished()
 
     def _list(self) -> Progress:
         """List all pages before the first slice: the runtime moves the state once there is one."""
-        self._workspace.recall(each.stream.cursor.state for each in self.discovered_by)
         self._workspace.is_read_for_pages |= self.discovers
         before: Any = {**self._parent.cursor.state}
         if self.as_one:
@@ -134,20 +127,20 @@ class PageRouter(SubstreamPartitionRouter):
         since = (partition.to_slice() or {})["start_time"]
         pages = self._listed()
         first = list(islice(pages, 1))  # with it comes the time by Notion's clock
-        self._progress = Progress(before, since, self._gate.began, reads_all=not self.only_changed_pages)
+        self.progress = Progress(before, since, self._gate.began, reads_all=not self.only_changed_pages)
         for found in chain(first, pages):
-            self._progress.take(found)
-        self._progress.settle()
-        self._progress.forget(self._workspace.gone)
-        return self._progress
+            self.progress.take(found)
+        self.progress.settle(self._workspace.gone)
+        return self.progress
 
     def _listed(self) -> Iterator[FoundPage]:
         for partition in self._parent.generate_partitions():
             for record in partition.read():
                 yield FoundPage(**record)
 
-    def _report_if_finished(self, progress: Progress) -> None:
+    def _report_if_finished(self) -> None:
         """Say how many pages were found, in which way, and what was skipped."""
+        progress = self.progress
         if not progress.is_finished:
             return
         ways, stream, ended = progress.ways, self._stream_name, self._workspace.ended

@@ -21,12 +21,10 @@ class Tag(NamedTuple):
     Attributes:
         kind: `block` begins a new line, `cell` a cell of a table; `br` is a line break; `inline` does nothing.
         words: the attributes that hold words, in lower case and without hyphens.
-        or_label: whether the text that the tag encloses, if it does, says it better.
     """
 
     kind: str = "block"
     words: tuple[str, ...] = ()
-    or_label: bool = False
 
 
 # The tags that do more than begin a new line. A name with a hyphen may be listed by its first part.
@@ -34,7 +32,7 @@ TAGS = {
     **dict.fromkeys(("b", "i", "s", "u", "span"), Tag("inline")),
     **dict.fromkeys(("date", "mention-date"), Tag("inline", ("start", "starttime", "end", "endtime", "timezone"))),
     **dict.fromkeys(("td", "th"), Tag("cell")),
-    "mention": Tag("inline", ("url",), or_label=True),
+    "mention": Tag("inline", ("url",)),
     "mail": Tag("block", ("from", "to", "cc", "bcc", "subject")),
     "tab": Tag("block", ("title",)),
     "br": Tag("br"),
@@ -160,7 +158,7 @@ class MarkdownReader:
             self._cells += 1
         elif tag.kind == "br":
             self._add("\n")
-        if tag.words and (token["empty"] or not tag.or_label):
+        if tag.words and (token["empty"] or tag.kind == "block"):  # else what the tag encloses says it better
             found = re.findall(r"""([\w:-]+)\s*=\s*(["'])(.*?)\2""", token["attributes"], re.DOTALL)
             values = {key.lower().replace("-", ""): value for key, _, value in found}
             self._add(" ".join(html.unescape(values[word]) for word in tag.words if values.get(word)))

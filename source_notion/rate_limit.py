@@ -49,7 +49,7 @@ class RateLimitGate(SharedInSync):
         if response.status_code not in SLOW_DOWN:
             self._shortest_wait = 1.0
             return
-        request.was_refused = True
+        request.was_refused = True  # its retries do not count
         now, seconds = time.monotonic(), self._advice(response)
         if now >= self._opens_at:  # and not the answer to a request that was under way when it closed
             self._shortest_wait = min(2 * self._shortest_wait, 60.0)
@@ -64,11 +64,6 @@ class RateLimitGate(SharedInSync):
         except (KeyError, ValueError):
             seconds = self.SECONDS_WITHOUT_ADVICE
         return min(seconds, self.LONGEST_WAIT) if seconds > self._shortest_wait else self._shortest_wait
-
-    @staticmethod
-    def has_refused(request: Any) -> bool:
-        """Whether an attempt of this request met the rate limit, so that its retries do not count."""
-        return getattr(request, "was_refused", False)
 
 
 def _date_of(response: Any) -> datetime:

@@ -16,15 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Optional
 
-from airbyte_cdk.models import (
-    AirbyteMessage,
-    AirbyteStateBlob,
-    AirbyteStateMessage,
-    AirbyteStateType,
-    AirbyteStreamState,
-    StreamDescriptor,
-    Type,
-)
+from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
 from airbyte_cdk.sources.declarative.partition_routers.partition_router import PartitionRouter
 from airbyte_cdk.sources.declarative.requesters.paginators.default_paginator import PaginatorTestReadDecorator
 from airbyte_cdk.sources.declarative.retrievers.page_size_reducer import PageSizeReduction, PageSizeResetPolicy
@@ -54,6 +46,7 @@ class Listing:
     Attributes:
         answers: how many it took so far.
         left_in_answer: how many records of the last answer are still to come.
+        versions: hashes of the versions of records that it gave so far, which take a quarter of the memory.
         is_incomplete: whether Notion says that it ends early, after 10,000 results.
             https://developers.notion.com/guides/data-apis/query-large-data-sources
     """
@@ -66,14 +59,9 @@ class Listing:
         self.answers = self.left_in_answer = self._answers_without_news = 0
         self.is_incomplete = False
         self._stream = stream
-        self._versions: set[int] = set()  # hashes take a quarter of the memory
+        self.versions: set[int] = set()
         self._items: set[int] = set()
         self._cursors: set[str] = set()
-
-    @property
-    def size(self) -> int:
-        """How many versions of records it gave so far."""
-        return len(self._versions)
 
     def records_of(self, response: Any, records_of: RecordsOfResponse) -> Iterator[Record]:
         """The new records of an answer; raises if the listing cannot go on after them."""
@@ -96,8 +84,8 @@ class Listing:
         if record.get("object") == "property_item":  # its id is that of the property
             return True
         version = hash((record["id"], str(record.get("last_edited_time"))))
-        is_new = version not in self._versions
-        self._versions.add(version)
+        is_new = version not in self.versions
+        self.versions.add(version)
         return is_new
 
     def _check_that_it_goes_on(self, request: Any, body: Mapping[str, Any], has_news: bool) -> None:
@@ -202,7 +190,7 @@ class NotionRetriever(SimpleRetriever):
         self.gate = RateLimitGate.of(self.config)
         self.skipped = Skipped.of(self.config)
         self.workspace = Workspace.of(self.config)
-        self.pagination_tracker_factory = lambda: Restarts(self.label, self.max_restarts)
+        self.pagination_tracker_factory = lambda: Restarts(self.name, self.max_restarts)
         if self.smaller_pages:
             policy = PageSizeResetPolicy.AFTER_SUCCESSFUL_PAGE
             self.page_size_reduction = PageSizeReduction(**self.smaller_pages, reset_policy=policy)
@@ -210,11 +198,6 @@ class NotionRetriever(SimpleRetriever):
         self.log_formatter = lambda response: format_http_message(
             response, f"Stream '{self.name}' request", "Reads one page of records", self.name
         )
-
-    @property
-    def label(self) -> str:
-        """The stream's name, as messages give it."""
-        return self.name
 
     @property
     def is_test_read(self) -> bool:
@@ -228,22 +211,21 @@ class NotionRetriever(SimpleRetriever):
         resumed = stream_slice.extra_fields.get("began") if stream_slice else None
         for record in super().read_records(records_schema, stream_slice):
             began = resumed or self.gate.began
-            if isinstance(record, Record) and str(record.data.get("last_edited_time") or "") > began:
+            if self.cursor and isinstance(record, Record) and str(record.data.get("last_edited_time") or "") > began:
                 late = LateData(record.data, began)
                 record = Record(late, record.stream_name, record.associated_slice, file_reference=record.file_reference)
             yield record
 
     def emit_state(self, parent_state: Mapping[str, Any]) -> None:
         """Emit a state of the stream with this one of its parent, behind all records that were given so far."""
-        state = AirbyteStateBlob({**self.cursor.state, "parent_state": parent_state})  # type: ignore[union-attr]
-        stream = AirbyteStreamState(stream_descriptor=StreamDescriptor(name=self.name), stream_state=state)
-        message = AirbyteStateMessage(type=AirbyteStateType.STREAM, stream=stream)
-        self.requester.message_repository.emit_message(AirbyteMessage(type=Type.STATE, state=message))  # type: ignore[attr-defined]
+        states = ConnectorStateManager()
+        states.update_state_for_stream(self.name, None, {**self.cursor.state, "parent_state": parent_state})  # type: ignore[union-attr]
+        self.requester.message_repository.emit_message(states.create_state_message(self.name, None))  # type: ignore[attr-defined]
 
     def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
-        listing = Listing(self.label)
+        listing = Listing(self.name)
         yield from self.read_listing(listing, records_generator_fn, stream_slice)
-        if self.failure_when_empty and not listing.size:
+        if self.failure_when_empty and not listing.versions:
             raise config_error(self.failure_when_empty)
 
     def read_listing(
@@ -275,7 +257,7 @@ class NotionRetriever(SimpleRetriever):
     ) -> Any:
         """Ask for a page; waits for the rate limit as often as it takes, without using up retries."""
         # Files in answers are signed links that anybody may open for an hour; the runtime logs answers when it debugs.
-        logging.getLogger(f"airbyte.HttpRequester.{self.name}").addFilter(without_signatures)
+        self.requester.logger.addFilter(without_signatures)  # type: ignore[attr-defined]
         while True:
             try:
                 response = super()._fetch_next_page(stream_slice, next_page_token, page_size_override)
@@ -283,8 +265,8 @@ class NotionRetriever(SimpleRetriever):
             except PageSizeReductionRequiredException:
                 raise  # the runtime asks for a smaller page
             except AirbyteTracedException as error:
-                request = getattr(error.__context__, "request", None)
-                if not (isinstance(error.__context__, BaseBackoffException) and RateLimitGate.has_refused(request)):
+                was_refused = getattr(getattr(error.__context__, "request", None), "was_refused", False)
+                if not (isinstance(error.__context__, BaseBackoffException) and was_refused):
                     # Without the name of this retriever: the error is that of the stream that reads.
                     raise AirbyteTracedException(
                         message=reason_of(error),
@@ -293,7 +275,7 @@ class NotionRetriever(SimpleRetriever):
                     ) from error
         if response is not None and not response.ok:  # the error handler ignores it
             self.skip_ignored(stream_slice, response)
-        if response is not None and b"\\u0000" in response.content:
+        if response is not None and b"\\u0000" in response.content and body_of(response) != response.json():
             self.skipped.say_once("Some texts hold the character U+0000, which most databases refuse. It is removed.")
         return response
 

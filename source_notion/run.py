@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import cache, wraps
+from functools import cache
 from pathlib import Path
 from typing import Any, Optional
 
@@ -48,14 +48,12 @@ def manifest() -> dict[str, Any]:
 
 def source_notion(arguments: list[str]) -> SourceNotion:
     """The connector that the command line asks for; its arguments are those of Airbyte's protocol."""
-    options = AirbyteEntrypoint.parse_args(arguments)
-    state: Any = getattr(options, "state", None)
-    catalog = getattr(options, "catalog", None)
+    paths = vars(AirbyteEntrypoint.parse_args(arguments))
     return SourceNotion(
         source_config=manifest(),
-        config=_read("configuration", getattr(options, "config", None), lambda content: {**content}),
-        catalog=_read("catalog", catalog, ConfiguredAirbyteCatalogSerializer.load),
-        state=_read("state", state, lambda _: Source.read_state(state)),
+        config=_read("configuration", paths.get("config"), lambda content: {**content}),
+        catalog=_read("catalog", paths.get("catalog"), ConfiguredAirbyteCatalogSerializer.load),
+        state=_read("state", paths.get("state"), lambda _: Source.read_state(paths["state"])),
     )
 
 
@@ -90,7 +88,6 @@ def repeat_disturbed_parsing() -> None:
     """
     parse = ast.literal_eval
 
-    @wraps(parse)
     def parse_again(*args: Any) -> Any:
         while True:
             with suppress(SystemError):

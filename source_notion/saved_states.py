@@ -15,6 +15,7 @@ from airbyte_cdk.utils.datetime_helpers import ab_datetime_parse
 from source_notion.objects import LONG_AGO, fields_of, in_notion_format
 from source_notion.page_state import PageState
 from source_notion.shared import LOGGER
+from source_notion.workspace import Workspace
 
 PARENT = "every_page"
 
@@ -45,7 +46,7 @@ class ListingStateMigration(StateMigration):
 
 @dataclass
 class PageStateMigration(ListingStateMigration):
-    """Brings any saved state of a stream over pages into the shape of `PageState`.
+    """Brings any saved state of a stream over pages into the shape of `PageState`, and recalls what it discovered.
 
     - of this connector, 0.1.0: `{…, "parent_state": {"pages": {"last_edited_time", "walked", "reached", "newest",
       "began", "unlisted"}}}`; of its stream `pages`: `{"last_edited_time": …}`
@@ -56,9 +57,12 @@ class PageStateMigration(ListingStateMigration):
 
     Attributes:
         only_changed_pages: whether the state also says which pages to read.
+        discovers: whether the stream discovers pages for all others.
     """
 
+    config: Mapping[str, Any]
     only_changed_pages: bool = True
+    discovers: bool = False
 
     def _migrated(self, state: Mapping[str, Any]) -> Mapping[str, Any]:
         parents = state.get("parent_state") or {}
@@ -79,6 +83,8 @@ class PageStateMigration(ListingStateMigration):
             pages.pop("last_edited_time", None)
         if "last_edited_time" in pages:
             _past_time(pages["last_edited_time"])
+        if self.discovers:
+            Workspace.of(self.config).recall(pages.get("discovered") or {})
         return {**migrated, "parent_state": {PARENT: pages if parents or self.only_changed_pages else {}}}
 
 

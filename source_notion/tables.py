@@ -40,14 +40,6 @@ class TableFinder(Retriever):
         self, records_schema: Mapping[str, Any], stream_slice: Optional[StreamSlice] = None
     ) -> Iterator[dict[str, Any]]:
         refuse_impossible_start_date(self.config)  # the runtime finds tables before it builds any stream
-        yield from self._tables()
-        failure = self.lookup.workspace.unanswered.get(ALL_DATA_SOURCES)
-        if failure and self.all_must_be_found:
-            raise transient_error(failure)
-        if failure:
-            yield {"name": "databases_as_tables", "table": json.dumps({"failure": failure})}
-
-    def _tables(self) -> Iterator[dict[str, Any]]:
         choice = self.config.get("databases") or {}
         takes_all = choice.get("selection", "all") == "all"
         links = choice["links"] if choice.get("selection") == "some" else []
@@ -66,6 +58,12 @@ class TableFinder(Retriever):
                 continue
             table = {"id": id, "properties": fields_of(data_source.get("properties"))}
             yield {"name": name, "table": json.dumps(table)}
+        failure = self.lookup.workspace.unanswered.get(ALL_DATA_SOURCES)
+        if failure and self.all_must_be_found:
+            raise transient_error(failure)
+        if failure:
+            yield {"name": "databases_as_tables", "table": json.dumps({"failure": failure})}
+            return
         for link in (chosen[each] for each in chosen.keys() - found):
             message = (
                 f"The database {link} is not shared with this connection. Open it in Notion, choose ••• > "
@@ -78,11 +76,7 @@ class TableFinder(Retriever):
 
 @dataclass
 class TableSchemaLoader(SchemaLoader):
-    """The schema of a table, made of the properties of its data source.
-
-    Attributes:
-        table: the data source's `id` and `properties`, as JSON text.
-    """
+    """The schema of a table, made of the properties of its data source, as `TableFinder` gives them."""
 
     table: str
 
@@ -131,10 +125,6 @@ class TableRetriever(RowsRetriever):
 
     A page shows no more than 25 items of a relation, people, or mentions in a text. If a row is at
     that limit, the items are listed, 100 in a request: https://developers.notion.com/reference/retrieve-a-page
-
-    Attributes:
-        table: the data source's `id` and `properties`, as JSON text.
-        property_items: lists the items of one property of one page.
     """
 
     table: str = "{}"
@@ -151,7 +141,8 @@ class TableRetriever(RowsRetriever):
             for value in fields_of(page.get("properties")).values():
                 if self._is_cut_short(value):
                     value[value["type"]] = self._all_items(page["id"], value)
-            row = row_of(page.data, columns, lambda name, of: lost.update([f"'{name}' ({of})"]))
+            row, lost_in_row = row_of(page.data, columns)
+            lost.update(lost_in_row)
             yield Record(row, page.stream_name, page.associated_slice)
         if lost:
             LOGGER.warning(
@@ -167,14 +158,12 @@ class TableRetriever(RowsRetriever):
 
     def _is_cut_short(self, value: Mapping[str, Any]) -> bool:
         with suppress(*MALFORMED):
-            items = value.get(value["type"])
-            if value["type"] == "relation":
+            kind, items = value["type"], value.get(value["type"]) or []
+            if kind == "relation":
                 return value.get("has_more", False)
-            if value["type"] == "people":
-                return len(items or []) >= self.MAX_ITEMS_IN_A_PAGE
-            if value["type"] in ("title", "rich_text"):
-                mentions = sum(1 for item in items or [] if item["type"] == "mention")
-                return mentions >= self.MAX_ITEMS_IN_A_PAGE
+            if kind in ("people", "title", "rich_text"):
+                counted = [item for item in items if kind == "people" or item["type"] == "mention"]
+                return len(counted) >= self.MAX_ITEMS_IN_A_PAGE
         return False
 
     def _all_items(self, page_id: str, value: Mapping[str, Any]) -> list[Any]:

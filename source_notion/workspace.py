@@ -6,7 +6,7 @@ listed or discovered is there for the next.
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from sys import intern
 from tempfile import TemporaryFile
@@ -41,25 +41,18 @@ class FoundPage(NamedTuple):
 
 
 class PageFile:
-    """Found pages on disk, in the order in which they came: there may be many."""
+    """Found pages on disk, in the order in which they came: there may be many. None is added while they are read."""
 
     def __init__(self) -> None:
         self._file = TemporaryFile("w+b")  # noqa: SIM115  (it goes with this object)
-        self._lock = Lock()
 
     def append(self, found: FoundPage) -> None:
-        with self._lock:
-            self._file.seek(0, 2)
-            self._file.write(json.dumps(found).encode() + b"\n")
+        self._file.seek(0, 2)
+        self._file.write(json.dumps(found).encode() + b"\n")
 
     def __iter__(self) -> Iterator[FoundPage]:
-        offset, lines = 0, [b""]
-        while lines:
-            with self._lock:
-                self._file.seek(offset)
-                lines = self._file.readlines(100_000)
-                offset = self._file.tell()
-            yield from (FoundPage(*json.loads(line)) for line in lines)
+        self._file.seek(0)
+        yield from (FoundPage(*json.loads(line)) for line in self._file)
 
 
 @dataclass
@@ -108,7 +101,6 @@ class Workspace(SharedInSync):
         self.ended: list[str] = []
         self.is_read_for_pages = False
         self.refuses_markdown_version = False
-        self._is_recalled = False
         self._taken: set[str] = set()
 
     def note(self, item: Mapping[str, Any]) -> None:
@@ -128,13 +120,10 @@ class Workspace(SharedInSync):
             self._taken.add(intern(item_id))
             return is_new
 
-    def recall(self, states: Iterable[Mapping[str, Any]]) -> None:
-        """Take up what earlier syncs discovered, once, from the states of the streams that did."""
-        for state in [] if self._is_recalled else states:
-            discovered = state.get("discovered") or {}
-            self.pages.update(dict.fromkeys(discovered.get("pages") or []))
-            self.databases.update(dict.fromkeys(discovered.get("databases") or []))
-        self._is_recalled = True
+    def recall(self, discovered: Discovered) -> None:
+        """Take up what earlier syncs discovered."""
+        self.pages.update(dict.fromkeys(discovered.get("pages") or []))
+        self.databases.update(dict.fromkeys(discovered.get("databases") or []))
 
     def remember(self, discovery: Discovery) -> None:
         """Keep what was discovered and read, for the streams and the syncs that follow."""

@@ -540,6 +540,24 @@ def test_an_incremental_sync_asks_for_the_pages_that_hold_a_changed_one(
     assert api.count(PAGE) == 2
 
 
+def test_old_pages_within_an_edited_one_cost_no_request(workspace: Workspace, api: StandIn) -> None:
+    home = workspace.add_page(title="Home", last_edited_time=march(1))
+    for number in range(30):
+        workspace.add_page(home, str(number), last_edited_time=march(1))
+    for number in range(150):  # between them, so that the listing ends before it gets to the old ones
+        time = f"2026-03-10T{number // 60:02}:{number % 60:02}:00.000Z"
+        workspace.add_page(title=str(number), last_edited_time=time)
+    first = sync("blocks")
+    workspace.edit_page(home, march(20))
+    added = workspace.add_block(home, text="New")
+    api.counts.clear()
+
+    second = sync("blocks", state=first.state)
+
+    assert second.ids("blocks") == [added]
+    assert api.count(PAGE) == 0
+
+
 # --------------------------------------------------------------------------------------- the scope
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from errno import ENOSPC
 from pathlib import Path
 from typing import Any, Optional
 
@@ -379,6 +380,26 @@ def test_a_download_that_breaks_is_tried_again(
     assert contents(result, staging) == {image: api.storage.content("/w/a.png")}
     assert len(api.downloads) == 5 and naps == [2, 4, 8, 16]
     assert result.errors == {} and result.warnings == []
+
+
+def test_a_full_disk_is_called_so_and_no_file_is_asked_for_again(
+    workspace: Workspace, api: StandIn, staging: Path, naps: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, (image,) = page_with(workspace, "w/a.png")
+    write = Path.open
+
+    def no_room(path: Path, mode: str = "r", *options: Any) -> Any:
+        if path.suffix == ".part":
+            raise OSError(ENOSPC, "No space left on device")
+        return write(path, mode, *options)
+
+    monkeypatch.setattr(Path, "open", no_room)
+
+    result = sync("files", fetch_files=True)
+
+    assert len(api.downloads) == 1 and naps == []
+    assert any(image in warning and "No space left on device" in warning for warning in result.warnings)
+    assert "The next sync tries again." in result.errors["files"]
 
 
 @pytest.mark.parametrize("fault", FAULTS)

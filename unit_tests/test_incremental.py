@@ -318,6 +318,22 @@ def test_databases_are_read_again_when_they_or_a_data_source_of_theirs_changed(
     assert same(second.ids("databases"), [databases[0], databases[2]])
 
 
+def test_a_database_is_read_again_when_one_of_its_data_sources_changed_and_another_one_did_not(
+    workspace: Workspace, api: StandIn
+) -> None:
+    workspace.add_data_source(
+        workspace.add_database(None, "Late", last_edited_time=march(20)), last_edited_time=march(5)
+    )
+    database = workspace.add_database(None, "Early", last_edited_time=march(5))
+    edited, _ = (workspace.add_data_source(database, last_edited_time=march(day)) for day in (9, 10))
+    first = sync("databases")
+    workspace.edit_data_source(edited, march(21))
+
+    second = sync("databases", state=first.state)
+
+    assert database in second.ids("databases")
+
+
 PUBLISHED: dict[str, Any] = {
     "2.x": {"last_edited_time": PUBLISHED_TIME},
     "3.x global": {

@@ -252,6 +252,27 @@ def test_a_data_source_or_database_says_that_it_was_edited_in_2031(
     assert other in second.ids(stream)
 
 
+@pytest.mark.parametrize("hidden", [True, False])
+def test_a_page_says_that_it_was_edited_in_2031(
+    workspace: Workspace, api: StandIn, pages: list[str], hidden: bool
+) -> None:
+    later = "2031-01-01T00:00:00.000Z"
+    strange = workspace.add_page(pages[0], "Strange", last_edited_time=later)
+    block = workspace.add_block(strange, text="Text", last_edited_time=later)
+    workspace.edit_page(strange, later)
+    workspace.unsearchable.update([strange] if hidden else [])
+
+    first = sync("blocks")
+    workspace.edit_page(pages[1])
+    second = sync("blocks", state=first.state)
+
+    times = {each["id"]: each["page_last_edited_time"] for each in first.records["blocks"]}
+    assert times[block] == later
+    read_again = {each["page_id"] for each in second.records["blocks"]}
+    assert pages[1] in read_again and pages[2] not in read_again
+    assert first.warnings == second.warnings == []
+
+
 @pytest.mark.parametrize("stream", ["blocks", "comments", "page_markdown", "pages", "data_sources", "databases"])
 def test_a_saved_state_lies_in_the_future(workspace: Workspace, api: StandIn, pages: list[str], stream: str) -> None:
     workspace.add_data_source(workspace.add_database(pages[0], "Tasks"))
@@ -380,6 +401,15 @@ def test_the_character_u_0000_in_texts(workspace: Workspace, api: StandIn) -> No
     assert "\\u0000" not in result.output
     (warning,) = result.warnings
     assert "U+0000" in warning
+
+
+def test_a_text_about_the_character_u_0000_stays_as_it_is(workspace: Workspace, api: StandIn) -> None:
+    block = workspace.add_block(workspace.add_page(title="Home"), text=r"Write \u0000")
+
+    result = sync("blocks")
+
+    assert {each["id"]: each["plain_text"] for each in result.records["blocks"]} == {block: r"Write \u0000"}
+    assert result.warnings == []
 
 
 # ------------------------------------------------------------------------------------- answers and settings

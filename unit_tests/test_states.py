@@ -124,6 +124,17 @@ def test_from_a_finished_state_what_was_edited_or_added_is_read(old: Old) -> Non
     assert old.asks_for_nothing_but_what_it_delivers(result)
 
 
+def test_a_hidden_page_that_only_the_state_of_block_comments_knows_is_read_when_it_was_edited(old: Old) -> None:
+    states = Saved.load("finished").states
+    del states["blocks"]["parent_state"]["pages"]["unlisted"]
+    old.workspace.edit(old.workspace.hidden, 25)
+
+    result = old.sync_from(states)
+
+    text = old.workspace.texts[old.workspace.hidden]
+    assert result.ids("block_comments") == old.workspace.comments_on(text)
+
+
 def test_of_the_pages_edited_shortly_before_a_finished_state_only_the_latest_is_read_again(
     old: Old,
 ) -> None:
