@@ -240,6 +240,25 @@ def test_a_relation_of_140_items_is_complete_and_costs_two_requests_for_that_row
     assert set(asked[1].query) == {"page_size", "start_cursor"}
 
 
+def test_a_relation_whose_items_cannot_be_listed_to_their_end_keeps_what_the_row_shows_with_a_warning(
+    workspace: Workspace, api: StandIn
+) -> None:
+    people = add_source(workspace, "People")
+    everybody = [workspace.add_row(people) for _ in range(140)]
+    source = add_source(workspace, Name="title", Who={"type": "relation", "data_source_id": people})
+    workspace.add_row(source, {"Name": "long", "Who": everybody})
+
+    def expired(request: Request) -> Answer | None:
+        message = f"The start_cursor provided is invalid: {request.query.get('start_cursor')}"
+        return error(400, "validation_error", message) if "start_cursor" in request.query else None
+
+    api.answer(times(1, on("GET", "/v1/pages/.*/properties/.*", expired)))
+    result = sync(table_of(workspace, source))
+
+    assert rows_of(result, table_of(workspace, source))["long"]["Who"] == everybody[:25]
+    assert any("beyond 25" in warning and "rejected the cursor" in warning for warning in result.warnings)
+
+
 def test_more_than_25_people_and_mentions_are_complete(workspace: Workspace, api: StandIn) -> None:
     source = add_source(workspace, Name="title", Notes="rich_text", People="people")
     users = [workspace.add_user(f"User {n}") for n in range(30)]

@@ -318,6 +318,13 @@ def test_databases_are_read_again_when_they_or_a_data_source_of_theirs_changed(
     assert same(second.ids("databases"), [databases[0], databases[2]])
 
 
+def test_a_comment_written_exactly_at_the_start_date_is_read(workspace: Workspace, api: StandIn) -> None:
+    page = workspace.add_page(title="Home", last_edited_time=march(1))
+    _, at, after = (workspace.add_comment(page, time, march(5, time)) for time in ("11:59", "12:00", "12:01"))
+
+    assert sync("comments", start_date=march(5, "12:00")).ids("comments") == [at, after]
+
+
 def test_a_database_is_read_again_when_one_of_its_data_sources_changed_and_another_one_did_not(
     workspace: Workspace, api: StandIn
 ) -> None:

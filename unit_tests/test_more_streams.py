@@ -99,6 +99,18 @@ def test_a_block_that_stays_unknown_is_asked_for_once(workspace: Workspace, api:
     assert api.count(MARKDOWN) == 2
 
 
+def test_blocks_that_leave_out_each_other_are_asked_for_once(workspace: Workspace, api: StandIn) -> None:
+    page = workspace.add_page()
+    one, other = (workspace.add_block(page, text=text) for text in ("One", "Other"))
+    for asked, *left_out in ((page, one, other), (one, other), (other, one)):
+        api.answer(on("GET", f"/v1/pages/{asked}/markdown", markdown("Text", *left_out)))
+
+    (record,) = sync("page_markdown").records["page_markdown"]
+
+    assert record["markdown"].count("Text") == 3
+    assert api.count(MARKDOWN) == 3
+
+
 @pytest.mark.parametrize("version", ["v1", "v2"])
 def test_a_long_page_is_completed_in_its_places_in_both_versions(
     workspace: Workspace, api: StandIn, version: str

@@ -327,6 +327,31 @@ def test_503_504_on_listings_are_asked_for_with_a_smaller_page_size_back_up_afte
     assert len(naps) == 2
 
 
+def test_503_that_lasts_at_the_smallest_page_size_is_retried_there(
+    workspace: Workspace, api: StandIn, naps: list[float]
+) -> None:
+    page = small(workspace)
+    api.answer(times(14, on("GET", CHILDREN, error(503, "service_unavailable", "Too large."))))
+
+    result = sync("blocks")
+
+    assert result.errors == {} and len(result.ids("blocks")) == 3
+    sizes = [r.query["page_size"] for r in api.requests if r.path.endswith(f"{page}/children")]
+    assert sizes == ["100", "50", "25", "12", "6", *["5"] * 10]
+
+
+def test_two_pages_that_fail_for_the_same_reason_are_named_in_one_warning(
+    workspace: Workspace, pages: list[str], api: StandIn, naps: list[float]
+) -> None:
+    for page in pages[:2]:
+        api.answer(on("GET", f"/v1/blocks/{page}/children", error(500, "internal_server_error", "Unexpected.")))
+
+    result = sync("blocks")
+
+    (warning,) = [each for each in result.warnings if "could not read 2 pages" in each]
+    assert pages[0] in warning and pages[1] in warning
+
+
 def test_200_whose_body_is_cut_off_is_retried(workspace: Workspace, api: StandIn, naps: list[float]) -> None:
     small(workspace)
 
