@@ -41,18 +41,25 @@ class FoundPage(NamedTuple):
 
 
 class PageFile:
-    """Found pages on disk, in the order in which they came: there may be many. None is added while they are read."""
+    """Found pages on disk, in the order in which they came: there may be many."""
 
     def __init__(self) -> None:
         self._file = TemporaryFile("w+b")  # noqa: SIM115  (it goes with this object)
+        self._lock = Lock()
 
     def append(self, found: FoundPage) -> None:
-        self._file.seek(0, 2)
-        self._file.write(json.dumps(found).encode() + b"\n")
+        with self._lock:
+            self._file.seek(0, 2)
+            self._file.write(json.dumps(found).encode() + b"\n")
 
     def __iter__(self) -> Iterator[FoundPage]:
-        self._file.seek(0)
-        yield from (FoundPage(*json.loads(line)) for line in self._file)
+        offset, lines = 0, [b""]
+        while lines:
+            with self._lock:
+                self._file.seek(offset)
+                lines = self._file.readlines(100_000)
+                offset = self._file.tell()
+            yield from (FoundPage(*json.loads(line)) for line in lines)
 
 
 @dataclass

@@ -522,6 +522,13 @@ def some(*links: str) -> Json:
     return {"selection": "some", "links": list(links)}
 
 
+def test_check_with_a_wrong_token_speaks_of_the_token_and_not_of_the_databases_that_are_chosen(api: StandIn) -> None:
+    status, message = check(credentials={"auth_type": "token", "token": "wrong"}, databases=some("0" * 32))
+
+    assert status == "FAILED"
+    assert "Notion does not accept the access token" in message and "not shared" not in message
+
+
 @pytest.mark.parametrize("choice", [{}, {"databases": {"selection": "all"}}])
 def test_all_databases_are_tables_where_nothing_else_is_chosen(two_databases: Json, api: StandIn, choice: Json) -> None:
     assert set(tables(**choice)) == two_databases["all"]

@@ -388,10 +388,10 @@ def test_a_full_disk_is_called_so_and_no_file_is_asked_for_again(
     _, (image,) = page_with(workspace, "w/a.png")
     write = Path.open
 
-    def no_room(path: Path, mode: str = "r", *options: Any) -> Any:
+    def no_room(path: Path, mode: str = "r", *options: Any, **named: Any) -> Any:
         if path.suffix == ".part":
             raise OSError(ENOSPC, "No space left on device")
-        return write(path, mode, *options)
+        return write(path, mode, *options, **named)
 
     monkeypatch.setattr(Path, "open", no_room)
 
