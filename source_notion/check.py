@@ -14,7 +14,7 @@ from source_notion.retriever import NotionRetriever, RecordsOfResponse
 
 
 def refuse_impossible_start_date(config: Mapping[str, Any]) -> None:
-    """Raise a message if the start date is malformed, in no calendar, or in the future.
+    """Raise a message if the start date is malformed, not a real date, or in the future.
 
     A validator of the runtime would have to be a custom one, with which the Connector Builder resolves no manifest.
     """

@@ -133,7 +133,7 @@ class PageListRetriever(SearchRetriever):
                     self.workspace.note(found.page)
                     yield found
         for page_id in listed:
-            self.workspace.take(page_id)
+            self.workspace.claim(page_id)
 
     def _beside_search(self, wanted: Wanted, listed: Set[str]) -> Iterator[FoundPage]:
         """The rows of all data sources, and what listings do not show: the scope, what was discovered, failed or owed."""
@@ -141,7 +141,7 @@ class PageListRetriever(SearchRetriever):
         assert lookup is not None
         for data_source_id in [each["id"] for each in lookup.all_data_sources()]:
             queried.add(data_source_id)
-            workspace.take(data_source_id)
+            workspace.claim(data_source_id)
             if lookup.is_in_scope(data_source_id):
                 yield from self._rows(data_source_id, "", wanted)
         named = {**wanted.failed, **wanted.owed, **lookup.roots, **workspace.pages}
@@ -175,7 +175,7 @@ class PageListRetriever(SearchRetriever):
         discovered = id if id in workspace.databases else ""
         for data_source_id in left_out:
             queried.add(data_source_id)
-            workspace.take(data_source_id)
+            workspace.claim(data_source_id)
             yield from self._rows(data_source_id, discovered, wanted)
             if discovered not in wanted.known_databases:
                 workspace.stay_unknown(discovered, data_source_id)
@@ -343,22 +343,22 @@ class BlockTreeRetriever(PageContentRetriever):
         One that is older than the listing is not in it either. It was discovered when it was new, in the page that
         was edited by adding it: such a block has the times of its page.
         """
-        id, lookup, take, discovery = block["id"], self.lookup, self.workspace.take, page["discovery"]
+        id, lookup, claim, discovery = block["id"], self.lookup, self.workspace.claim, page["discovery"]
         self.workspace.places.setdefault(path[-1], Place(None, "page_id", page["page_id"]))
         if lookup is None or lookup.uses_search_only:
             return
         progress = self.partition_router.progress  # type: ignore[union-attr]
         if edited_at(block) < progress.back_to or progress.was_delivered(block):
             return
-        if block["type"] == "child_page" and take(id):
+        if block["type"] == "child_page" and claim(id):
             child = lookup.get("page_id", id)
             if child and not child.get("in_trash") and lookup.is_in_scope(id):
                 discovery.pages.append(FoundPage("parent", child, id))
-        elif block["type"] == "child_database" and take(id):
-            left_out = [each for each in lookup.data_sources_of(id) if take(each)]
+        elif block["type"] == "child_database" and claim(id):
+            left_out = [each for each in lookup.data_sources_of(id) if claim(each)]
             for row in (row for each in left_out for row in lookup.rows_of(each, progress.back_to)):
                 self.workspace.note(row)
-                if take(row["id"]) and lookup.is_in_scope(row["id"]) and not progress.was_delivered(row):
+                if claim(row["id"]) and lookup.is_in_scope(row["id"]) and not progress.was_delivered(row):
                     discovery.pages.append(FoundPage("database", row, id))
             if left_out and not any(self.workspace.stay_unknown(id, each) for each in left_out):
                 discovery.databases.append(id)

@@ -71,13 +71,13 @@ def fetch(requester: HttpRequester, link: str, target: Path) -> int:
         with response:
             if 400 <= response.status_code < 500 and response.status_code not in PASSING:
                 raise Refused(f"Notion's storage refuses it (status {response.status_code}).")
-            if response.ok and _is_written(response, target):
+            if response.ok and _write_body(response, target):
                 return target.stat().st_size
     raise transient_error(f"Notion's storage did not send it whole in {ATTEMPTS} attempts.")
 
 
-def _is_written(response: Any, target: Path) -> bool:
-    """Write a body, part by part; if it is cut off, nothing is left of it."""
+def _write_body(response: Any, target: Path) -> bool:
+    """Write a body, part by part; if it is cut off, nothing is left of it. Returns whether it came whole."""
     length = int(response.headers.get("Content-Length") or 0)
     if length > MAX_BYTES:
         raise NotFetched(f"It is larger than {MAX_BYTES:,} bytes, which is the most that Airbyte hands over.")

@@ -88,7 +88,7 @@ class FilesRetriever(BlockTreeRetriever):
             for file in files_of(item, page_id):
                 record = Record(file, self.name, stream_slice)
                 if self.config.get("fetch_files") and file["location"] == "notion" and not self.is_test_read:
-                    is_whole &= self._is_fetched_or_lost(record)
+                    is_whole &= self._fetch_or_warn(record)
                 yield record
         if not is_whole:
             raise transient_error(self.NOT_WHOLE)
@@ -98,7 +98,7 @@ class FilesRetriever(BlockTreeRetriever):
         items: Any = self.objects.read_records({}, of_item)  # type: ignore[union-attr]
         return next(iter(items), None)
 
-    def _is_fetched_or_lost(self, record: Record) -> bool:
+    def _fetch_or_warn(self, record: Record) -> bool:
         """Fetch a file; False if the next sync is to try again."""
         what = f"the content of file {record['id']}"
         try:
@@ -112,17 +112,18 @@ class FilesRetriever(BlockTreeRetriever):
 
     def _fetch(self, record: Record) -> None:
         soon = in_notion_format(datetime.now(timezone.utc) + timedelta(minutes=1))
-        dies = str(record["expiry_time"] or "9999")  # https://developers.notion.com/reference/file-object
-        is_renewed = dies < soon and self._is_renewed(record)
+        is_old = str(record["expiry_time"] or "9999") < soon  # https://developers.notion.com/reference/file-object
+        if is_old:
+            self._renew(record)
         try:
             self._write(record)
         except Refused:
-            if is_renewed or not self._is_renewed(record):
+            if is_old or not self._renew(record):
                 raise
             self._write(record)
 
-    def _is_renewed(self, record: Record) -> bool:
-        """Ask for what holds the file once more, which gives a new link."""
+    def _renew(self, record: Record) -> bool:
+        """Ask for what holds the file once more, which gives a new link; returns whether it is still there."""
         file: Any = record.data
         endpoint, id = ("blocks", file["block_id"]) if file["block_id"] else ("pages", file["page_id"])
         item = self._item(endpoint, id, record.associated_slice) or {}  # type: ignore[arg-type]

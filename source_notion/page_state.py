@@ -1,11 +1,6 @@
 """How far a stream over pages has come: which pages are due, and the state that says so.
 
-    before ──listing──▶ under way ──last page──▶ finished
-                          │   ▲
-                     cut off  └─ the next sync lists as far back again, and goes on after `reached`
-                          └─────
-
-Pages are read from the one edited longest ago to the newest, so one place says nearly all: every page up to it is
+`docs/architecture.md` draws how one state follows another. Pages are read from the one edited longest ago to the newest, so one place says nearly all: every page up to it is
 delivered, or in `open`, or in `failed`.
 """
 
@@ -42,7 +37,7 @@ class PageState(TypedDict, total=False):
             reads them.
         owed: what could not be asked beside the records, and since when something in it may be missing.
         discovered: what only other pages know, and this stream has read.
-        asked_since: if the last sync asked only pages edited since a time. Of older ones, anything may be missing.
+        asked_since: set if the last sync asked only about pages edited since a time. Of older ones, anything may be missing.
         under_way: only while a sync runs; `last_edited_time` is then as it was before.
     """
 
@@ -69,13 +64,13 @@ class DuePage(NamedTuple):
 
     Attributes:
         place: when it was edited; no later than the sync began, for some pages are dated in the future.
-        is_news: whether no sync has read it before.
+        may_have_gaps: whether something in it that is older than the state may be missing.
         last_edited_time: when it was edited, as Notion says it.
     """
 
     place: str
     id: str
-    is_news: bool
+    may_have_gaps: bool
     last_edited_time: Optional[str]
 
 
@@ -143,14 +138,13 @@ class Progress:
         is_later = not self.was_delivered(found.page)
         is_owed = id in self._owed or (found.origin in self._owed and is_later)
         is_unknown = bool(found.origin) and found.origin not in self._known and found.origin not in self._owed
-        is_news = id in self._failed or is_owed or is_unknown
-        is_new = edited >= self._since and (self._reads_all or is_later)
+        has_gaps = id in self._failed or is_owed or is_unknown
+        has_changed = edited >= self._since and (self._reads_all or is_later)
         was_read = (edited, id) <= self._reached and edited < earlier(self.began) and id not in self._open
         self.ways[found.way] += not known and id not in self._times
-        if is_news or (is_new and not was_read):
-            is_news |= edited < self._before.get("asked_since", "")
-            is_news |= self._reads_all and self.has_stopped
-            self.due[id] = DuePage(edited, id, is_news, found.page.get("last_edited_time"))
+        if has_gaps or (has_changed and not was_read):
+            was_passed_by = edited < self._before.get("asked_since", "") or (self._reads_all and self.has_stopped)
+            self.due[id] = DuePage(edited, id, has_gaps or was_passed_by, found.page.get("last_edited_time"))
             self._times.pop(id, None)
         elif not known:
             self._times[id] = edited

@@ -37,7 +37,7 @@ class PageRouter(SubstreamPartitionRouter):
     only_changed_pages: bool = True
     discovers: bool = False
     as_one: bool = False
-    max_under_way: str = "20"
+    max_under_way: str = "2"
     seconds_between_states: float = 30.0
 
     MAX_FAILURES_IN_A_ROW: ClassVar[int] = 50  # after so many, something larger is broken
@@ -81,7 +81,7 @@ class PageRouter(SubstreamPartitionRouter):
                 progress.give_out(page)
             about = {
                 "last_edited_time": page.last_edited_time,
-                "is_news": page.is_news,
+                "may_have_gaps": page.may_have_gaps,
                 "began": progress.began,
             }
             yield StreamSlice(partition={"page_id": page.id}, cursor_slice={}, extra_fields=about)
@@ -119,7 +119,7 @@ class PageRouter(SubstreamPartitionRouter):
 
     def _list(self) -> Progress:
         """List all pages before the first slice: the runtime moves the state once there is one."""
-        self._workspace.is_read_for_pages |= self.discovers
+        self._workspace.has_discovering_stream |= self.discovers
         before: Any = {**self._parent.cursor.state}
         if self.as_one:
             before.pop("delivered", None)  # the lookback window comes again, as in any listing
@@ -162,7 +162,7 @@ class PageRouter(SubstreamPartitionRouter):
             LOGGER.info(f"{said} only.")
             return
         said += f", {ways['database']} more through their databases, and {ways['parent']} more within other pages."
-        if not self._workspace.is_read_for_pages:
+        if not self._workspace.has_discovering_stream:
             said += " To discover pages within pages, sync the stream blocks too."
         LOGGER.info(said)
 

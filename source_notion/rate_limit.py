@@ -17,8 +17,8 @@ SLOW_DOWN = (429, 529)
 class RateLimitGate(SharedInSync):
     """Keeps every request of a sync back while Notion asks to slow down.
 
-    Notion counts requests in fixed windows of a minute, and more over the whole workspace, where a
-    wait may take many minutes. The runtime's `HTTPAPIBudget` does not read `Retry-After`.
+    Notion counts requests in fixed windows of a minute. A second limit holds for the whole workspace, where a wait may
+    take many minutes. The runtime's `HTTPAPIBudget` does not read `Retry-After`.
     https://developers.notion.com/reference/request-limits
 
     Attributes:

@@ -35,10 +35,10 @@ class BotOwnerInfo(RecordTransformation):
 
 @dataclass
 class NewComments(RecordFilter):
-    """Keeps the comments since the state, and all comments of a page that is news to the stream.
+    """Keeps the comments since the state, and all comments of a page that may have older ones.
 
-    A comment does not touch its page, so comments are asked for on each page. A page is news if it
-    was edited since the state or never read before: its comments may be older than the state.
+    A comment does not touch its page, so comments are asked for on each page. Those of a page that was edited since the
+    state, or of which something may be missing, may be older than the state.
 
     Attributes:
         start_date: comments before it are never kept.
@@ -54,7 +54,7 @@ class NewComments(RecordFilter):
         self, records: Iterable[Mapping[str, Any]], stream_state: Any, stream_slice: Any = None, *_: Any, **__: Any
     ) -> Iterable[Mapping[str, Any]]:
         page, since = stream_slice.extra_fields, stream_slice["start_time"]
-        if page["is_news"] or edited_at(page) >= since:
+        if page["may_have_gaps"] or edited_at(page) >= since:
             since = min(since, self._start)
         for record in records:
             if edited_at(record) >= since:  # of a comment without a time, the retriever may have to warn

@@ -41,7 +41,7 @@ RecordsOfResponse = Callable[[Any], Iterable[Record]]
 
 
 class Listing:
-    """One listing on its way from answer to answer: each version of a record once, and no end without an end.
+    """One listing on its way from answer to answer: each version of a record once, and an error if it ends too early.
 
     Attributes:
         answers: how many it took so far.
@@ -299,7 +299,7 @@ def without_signatures(entry: logging.LogRecord) -> bool:
 
 
 def tame(cursor: Any) -> None:
-    """Let a cursor leave states to the router, but for the last, and forget what is done: it keeps 3 KB for each of 25,000."""
+    """Leave every state but the last to the router, and forget pages that are done: it would keep 25,000, 3 KB each."""
     cursor.DEFAULT_MAX_PARTITIONS_NUMBER = 200
     cursor._last_emission_time = float("inf")
 

@@ -87,7 +87,7 @@ class Workspace(SharedInSync):
         unclear: blocks of which Notion does not say where they are.
         gone: pages that were asked for and are deleted, or no longer shared.
         ended: the streams that have read what was listed or discovered so far, and no more.
-        is_read_for_pages: whether a stream of this sync discovers pages.
+        has_discovering_stream: whether a stream of this sync discovers pages.
         refuses_markdown_version: whether Notion gives markdown in its default version only.
     """
 
@@ -106,9 +106,9 @@ class Workspace(SharedInSync):
         self.unclear: set[str] = set()
         self.gone: set[str] = set()
         self.ended: list[str] = []
-        self.is_read_for_pages = False
+        self.has_discovering_stream = False
         self.refuses_markdown_version = False
-        self._taken: set[str] = set()
+        self._claimed: set[str] = set()
 
     def note(self, item: Mapping[str, Any]) -> None:
         """Note where an item of a listing is; a data source also tells where its database is."""
@@ -120,11 +120,11 @@ class Workspace(SharedInSync):
             place = Place(None, *parent_of(item, "database_parent"))
             self.places.setdefault(parent_id, place)  # type: ignore[arg-type]
 
-    def take(self, item_id: str) -> bool:
-        """Take an item to read it; False if a listing or another page had it before."""
+    def claim(self, item_id: str) -> bool:
+        """Claim an item, to read it; False if a listing or another page had it before."""
         with self.lock:
-            is_new = item_id not in self._taken
-            self._taken.add(intern(item_id))
+            is_new = item_id not in self._claimed
+            self._claimed.add(intern(item_id))
             return is_new
 
     def recall(self, discovered: Discovered) -> None:

@@ -303,6 +303,20 @@ def test_a_page_whose_link_is_refused_is_asked_for_again_once(
     assert api.downloads[0].query != api.downloads[1].query
 
 
+def test_a_block_that_is_gone_is_asked_for_once_if_its_link_is_old_and_refused(
+    workspace: Workspace, api: StandIn, staging: Path, refused: Answer
+) -> None:
+    _, (image,) = page_with(workspace, "w/a.png")
+    api.answer(expired(1))
+    api.answer(on("GET", "/w/a.png", refused))
+    api.answer(on("GET", f"/v1/blocks/{image}", error(404, "object_not_found", "Gone.")))
+
+    result = sync("files", fetch_files=True)
+
+    assert (result.ids("files"), contents(result, staging)) == ([image], {})
+    assert (api.count(BLOCK), len(api.downloads)) == (1, 1)
+
+
 # ---------------------------------------------------------------------- files that do not come
 
 
