@@ -340,23 +340,23 @@ class BlockTreeRetriever(PageContentRetriever):
     def _discover(self, block: Mapping[str, Any], path: list[str], page: Mapping[str, Any]) -> None:
         """Take a page or database within a page, if no listing has shown it; it is read after the page.
 
-        One that is older than the listing is not in it either. It was discovered when it was new, in the page that
-        was edited by adding it: such a block has the times of its page.
+        A page that is older than the listing is not in it either. It was discovered when it was new, in the page that
+        was edited by adding it: such a block has the times of its page. A database may be old, and its rows new.
         """
         id, lookup, claim, discovery = block["id"], self.lookup, self.workspace.claim, page["discovery"]
         self.workspace.places.setdefault(path[-1], Place(None, "page_id", page["page_id"]))
         if lookup is None or lookup.uses_search_only:
             return
         progress = self.partition_router.progress  # type: ignore[union-attr]
-        if edited_at(block) < progress.back_to or progress.was_delivered(block):
-            return
-        if block["type"] == "child_page" and claim(id):
+        back_to = progress.back_to if page["may_have_gaps"] else progress.listed_to
+        is_old = edited_at(block) < back_to or progress.was_delivered(block)
+        if block["type"] == "child_page" and not is_old and claim(id):
             child = lookup.get("page_id", id)
             if child and not child.get("in_trash") and lookup.is_in_scope(id):
                 discovery.pages.append(FoundPage("parent", child, id))
-        elif block["type"] == "child_database" and claim(id):
+        elif block["type"] == "child_database" and not (is_old and id in self.workspace.places) and claim(id):
             left_out = [each for each in lookup.data_sources_of(id) if claim(each)]
-            for row in (row for each in left_out for row in lookup.rows_of(each, progress.back_to)):
+            for row in (row for each in left_out for row in lookup.rows_of(each, lookup.start)):
                 self.workspace.note(row)
                 if claim(row["id"]) and lookup.is_in_scope(row["id"]) and not progress.was_delivered(row):
                     discovery.pages.append(FoundPage("database", row, id))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Optional
 
+from airbyte_cdk.sources.declarative.interpolation import InterpolatedString
 from airbyte_cdk.sources.declarative.retrievers.retriever import Retriever
 from airbyte_cdk.sources.types import StreamSlice
 
@@ -30,10 +31,12 @@ class Lookup(NotionRetriever):
     Attributes:
         data_sources: lists all data sources.
         rows: lists the rows of one data source that were edited since a time.
+        start_date: the time from which on the rows of a database are read that is new.
     """
 
     data_sources: Optional[Retriever] = None
     rows: Optional[Retriever] = None
+    start_date: str = ""
 
     ENDPOINTS: ClassVar[Mapping[Optional[str], str]] = {
         "page_id": "pages",
@@ -51,6 +54,11 @@ class Lookup(NotionRetriever):
     def uses_search_only(self) -> bool:
         """Whether pages are found through search only, as in a test read of the Connector Builder."""
         return self.is_test_read or self.config.get("page_discovery") == "search"
+
+    @cached_property
+    def start(self) -> str:
+        """The start date, in Notion's format."""
+        return str(InterpolatedString.create(self.start_date, parameters={}).eval(self.config))
 
     @cached_property
     def roots(self) -> dict[str, str]:

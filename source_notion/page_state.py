@@ -84,7 +84,8 @@ class Progress:
         ways: how many pages were found in which way.
         is_complete: whether all that is due was given out.
         has_stopped: whether this sync, or the one that it resumes, stopped before that.
-        back_to: the time since which something may be missing: listings show what was edited since, in any page.
+        listed_to: the time since which listings show what was edited.
+        back_to: the time since which something may be missing, if only of what is owed.
         discovered: how many pages were discovered.
         emitted_at: when the state was last emitted, in seconds.
         failures_in_a_row: how many pages failed since the last one that did not.
@@ -96,7 +97,8 @@ class Progress:
     def __init__(self, before: PageState, since: str, began: str, reads_all: bool) -> None:
         under_way = before.get("under_way") or {}
         if not under_way or under_way.get("since", "") > since:  # what it passed by is due now
-            under_way = {"began": began, "reached": ["", ""], "open": []}
+            has_stopped = under_way.get("has_stopped", False)
+            under_way = {"began": began, "reached": ["", ""], "open": [], "has_stopped": has_stopped}
         known = before.get("discovered") or {}
         self.began = under_way["began"]
         self.asked_since = since if reads_all and since > LONG_AGO else ""
@@ -117,7 +119,8 @@ class Progress:
         self._owed = before.get("owed") or {}
         self._waiting: set[str] = set()  # discovered, and not read yet
         self._known = {*known.get("pages", []), *known.get("databases", [])}
-        self.back_to = min([since, *self._failed.values(), *self._owed.values()])
+        self.listed_to = min([since, *self._failed.values()])
+        self.back_to = min([self.listed_to, *self._owed.values()])
         self._times: dict[str, str] = {}
         self._newest = ""
 
@@ -179,7 +182,10 @@ class Progress:
         self._waiting.discard(page_id)
         self._open.pop(page_id, None)
         self._failed.pop(page_id, None)
-        self.failures_in_a_row = self.failures_in_a_row + 1 if has_failed else 0
+        if not has_failed:
+            self.failures_in_a_row = 0
+        elif page_id not in self._before.get("failed", {}):  # what failed before says nothing of the present
+            self.failures_in_a_row += 1
         found_in_it = [found.page["id"] for found in discovery.pages]
         self._waiting.update(found_in_it)
         self._failed.update(dict.fromkeys([*found_in_it, page_id] if has_failed else found_in_it, self.back_to))
@@ -218,7 +224,7 @@ class Progress:
         if self._reads_all:
             state.pop("last_edited_time", None)
         elif self._newest:
-            state["last_edited_time"] = self._newest
+            state["last_edited_time"] = max(self._newest, self._before.get("last_edited_time", ""))
             state["delivered"] = self._delivered(min([state["last_edited_time"], *owed.values()]))
         return state
 

@@ -109,9 +109,9 @@ class PageRouter(SubstreamPartitionRouter):
         """
         progress = self.progress
         with self._changed:
-            self._workspace.remember(discovery)
             progress.finish(page_id, has_failed, discovery)
             self._changed.notify()
+            self._workspace.remember(discovery)
             if time.time() - progress.emitted_at > self.seconds_between_states:
                 progress.emitted_at = time.time()
                 emit_state(self.get_stream_state())

@@ -30,7 +30,7 @@ from airbyte_cdk.sources.streams.http.page_size_reduction_exception import PageS
 from airbyte_cdk.sources.types import Record, StreamSlice
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_notion.objects import config_error, reason_of, transient_error
+from source_notion.objects import config_error, fields_of, reason_of, transient_error
 from source_notion.rate_limit import RateLimitGate
 from source_notion.responses import body_of
 from source_notion.shared import Skipped
@@ -90,9 +90,13 @@ class Listing:
 
     def _check_that_it_goes_on(self, request: Any, body: Mapping[str, Any], has_news: bool) -> None:
         if not has_news:  # a filter may have dropped what is new
-            ids = {hash(str(each)) for each in body["results"]}
-            has_news = bool(ids - self._items)
-            self._items |= ids
+            # Not the whole items: each answer signs their links anew.
+            items = {
+                hash((str(each.get("id")), str(each.get("last_edited_time"))))
+                for each in map(fields_of, body["results"])
+            }
+            has_news = bool(items - self._items)
+            self._items |= items
         self._answers_without_news = 0 if has_news else self._answers_without_news + 1
         if "start_cursor" not in f"{request.url}{request.body}":  # it began, or started over
             self._cursors.clear()

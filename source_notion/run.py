@@ -12,33 +12,47 @@ from pathlib import Path
 from typing import Any, Optional
 
 from airbyte_cdk.entrypoint import AirbyteEntrypoint, launch
-from airbyte_cdk.models import AirbyteMessage, AirbyteStreamStatus, ConfiguredAirbyteCatalogSerializer, Type
+from airbyte_cdk.models import (
+    AirbyteMessage,
+    AirbyteStreamStatus,
+    ConfiguredAirbyteCatalog,
+    ConfiguredAirbyteCatalogSerializer,
+    Type,
+)
 from airbyte_cdk.sources.declarative.concurrent_declarative_source import ConcurrentDeclarativeSource
 from airbyte_cdk.sources.declarative.models.declarative_component_schema import Spec
 from airbyte_cdk.sources.declarative.parsers.model_to_component_factory import ModelToComponentFactory
 from airbyte_cdk.sources.source import Source
+from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
 from airbyte_cdk.utils.yaml_loader import safe_load_yaml
 
 MANIFEST = Path(__file__).with_name("manifest.yaml")
+
+NOT_READ = (
+    "Stream {} is not read: its database was deleted, has another title, is no longer shared with this connection, is not "
+    "chosen in the source's settings, or could not be listed, as a warning above says. Otherwise, refresh the source's schema."
+)
 
 
 class SourceNotion(ConcurrentDeclarativeSource):
     """The connector of the manifest. It also says which streams of the catalog no longer exist."""
 
-    def read(self, logger: logging.Logger, *arguments: Any, **named: Any) -> Iterator[AirbyteMessage]:
-        """Read the catalog. The runtime marks a stream that it does not find as incomplete, without a word."""
-        started = set()
-        for message in super().read(logger, *arguments, **named):
+    def read(
+        self, logger: logging.Logger, config: Any, catalog: ConfiguredAirbyteCatalog, state: Any = None
+    ) -> Iterator[AirbyteMessage]:
+        """Read the catalog. The runtime marks a stream that it does not find as incomplete, without a word; and not
+        even that if it finds none.
+        """
+        unsaid = {each.stream.name: each.stream for each in catalog.streams}
+        for message in super().read(logger, config, catalog, state):
             status = message.trace.stream_status if message.trace else None
             name = status.stream_descriptor.name if status else ""
-            if status and status.status == AirbyteStreamStatus.STARTED:
-                started.add(name)
-            elif status and name not in started:
-                logger.warning(
-                    f"Stream {name} is not read: its database was deleted, has another title, is no longer shared "
-                    "with this connection, or is not chosen in the source's settings. Refresh the source's schema."
-                )
+            if unsaid.pop(name, None) and status and status.status != AirbyteStreamStatus.STARTED:
+                logger.warning(NOT_READ.format(name))
             yield message
+        for name, stream in unsaid.items():
+            logger.warning(NOT_READ.format(name))
+            yield as_airbyte_message(stream, AirbyteStreamStatus.INCOMPLETE)
 
 
 @cache

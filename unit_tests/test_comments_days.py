@@ -16,6 +16,7 @@ from fake_notion.workspace import Workspace
 pytestmark = pytest.mark.usefixtures("prepared_manifest")
 
 COMMENTS, SEARCH = "GET /v1/comments", "POST /v1/search"
+REFUSAL = error(403, "restricted_resource", "Insufficient permissions.")
 
 
 def ago(days: float) -> str:
@@ -46,6 +47,22 @@ def pages(workspace: Workspace) -> list[str]:
     for page, days in zip(pages, (1, 5, 20, 400), strict=True):
         workspace.add_comment(page, "Comment", ago(days))
     return pages
+
+
+def test_comments_of_pages_that_a_stopped_sync_never_came_to_arrive_although_the_days_were_widened(
+    workspace: Workspace, api: StandIn
+) -> None:
+    pages = [workspace.add_page(title=str(number), last_edited_time=ago(1)) for number in range(120)]
+    comments = [workspace.add_comment(page, "Comment", ago(300)) for page in pages]
+    newest = workspace.add_comment(min(pages), "Comment", ago(0.5))
+    api.answer(on("GET", "/v1/comments", lambda request: None if request.query["block_id"] == min(pages) else REFUSAL))
+    first = sync("comments", comments_days=7)
+    assert newest in first.ids("comments") and any("stops here" in warning for warning in first.warnings)
+
+    api.reset_rules()
+    second = sync("comments", state=first.state)
+
+    assert {*first.ids("comments"), *second.ids("comments")} == {newest, *comments}
 
 
 def test_only_pages_edited_within_the_days_are_asked_and_a_warning_says_what_is_missing(

@@ -770,6 +770,19 @@ def test_a_database_that_vanished_before_the_sync_stops_no_other_stream(workspac
 
 
 @needs_the_executable
+def test_a_catalog_of_nothing_but_a_database_that_vanished_says_so(workspace: Workspace, api: StandIn) -> None:
+    gone = add_source(workspace, "Gone")
+    name = table_of(workspace, gone)
+    workspace.trash_page(workspace.find(gone).parent.id)
+
+    result = sync(name)
+
+    assert [warning.startswith(f"Stream {name} is not read: ") for warning in result.warnings] == [True]
+    (status,) = [line for line in result.output.splitlines() if '"STREAM_STATUS"' in line]
+    assert name in status and '"INCOMPLETE"' in status
+
+
+@needs_the_executable
 def test_a_database_of_another_title_is_another_stream(workspace: Workspace, api: StandIn) -> None:
     source = add_source(workspace, "Tasks")
     row = workspace.add_row(source)

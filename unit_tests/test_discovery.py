@@ -540,6 +540,62 @@ def test_an_incremental_sync_asks_for_the_pages_that_hold_a_changed_one(
     assert api.count(PAGE) == 2
 
 
+def test_rows_of_an_old_database_that_only_its_page_knows_arrive(workspace: Workspace, api: StandIn) -> None:
+    home = workspace.add_page(title="Home", last_edited_time=march(9))
+    database = workspace.add_database(home, "Old", last_edited_time=march(1))
+    source = workspace.add_data_source(database, last_edited_time=march(1))
+    rows = [workspace.add_row(source, last_edited_time=march(day)) for day in (4, 6, 8)]
+    texts = [workspace.add_block(row, text="Text", last_edited_time=march(8)) for row in rows]
+    for row, day in zip(rows, (4, 6, 8), strict=True):
+        workspace.edit_page(row, march(day))
+    workspace.edit_page(home, march(9))
+    workspace.unsearchable.update([source, *rows])
+
+    first = sync("blocks", start_date=march(5))
+    workspace.edit_page(rows[0], march(20))
+    second = sync("blocks", state=first.state, start_date=march(5))
+
+    assert {*first.ids("blocks")} >= {*texts[1:]} and texts[0] not in first.ids("blocks")
+    assert second.ids("blocks") == texts[:1]
+
+
+def test_what_an_unanswered_query_owes_makes_no_page_that_search_knows_a_hidden_one(
+    workspace: Workspace, api: StandIn
+) -> None:
+    home = workspace.add_page(title="Home", last_edited_time=march(1))
+    for number in range(30):
+        workspace.add_page(home, str(number), last_edited_time=march(1))
+    for number in range(150):  # between them, so that the listing ends before it gets to the old ones
+        time = f"2026-03-10T{number // 60:02}:{number % 60:02}:00.000Z"
+        workspace.add_page(title=str(number), last_edited_time=time)
+    source = workspace.add_data_source(workspace.add_database(None, "Broken"))
+    api.answer(on("POST", f"/v1/data_sources/{source}/query", error(400, "invalid_request", "No.")))
+    first = sync("blocks")
+    second = sync("blocks", state=first.state)
+    workspace.edit_page(home, march(20))
+    added = workspace.add_block(home, text="New")
+    api.counts.clear()
+
+    third = sync("blocks", state=second.state)
+
+    assert third.ids("blocks") == [added]
+    assert api.count(PAGE) == 0
+
+
+def test_a_narrower_scope_without_edits_reads_nothing_again(workspace: Workspace, api: StandIn) -> None:
+    root = workspace.add_page(title="Root", last_edited_time=march(1))
+    within = [workspace.add_page(root, str(number), last_edited_time=march(2)) for number in range(5)]
+    for page in within:
+        workspace.add_block(page, text="Text", last_edited_time=march(2))
+    workspace.add_page(title="Newest", last_edited_time=march(9))
+    first = sync("blocks")
+    second = sync("blocks", state=first.state, root_pages=[root])
+
+    third = sync("blocks", state=second.state, root_pages=[root])
+
+    assert second.ids("blocks") == third.ids("blocks") == []
+
+
 def test_old_pages_within_an_edited_one_cost_no_request(workspace: Workspace, api: StandIn) -> None:
     home = workspace.add_page(title="Home", last_edited_time=march(1))
     for number in range(30):

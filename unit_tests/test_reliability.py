@@ -12,6 +12,7 @@ from clock import REAL_MONOTONIC, REAL_SLEEP, Clock
 from conftest import check, lists_pages, on_searches_for_pages, serving, sync
 
 from fake_notion.stand_in import Answer, Request, Rule, StandIn, error, on, rate_limited, times
+from fake_notion.values import hosted_file
 from fake_notion.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("prepared_manifest")
@@ -340,6 +341,22 @@ def test_503_that_lasts_at_the_smallest_page_size_is_retried_there(
     assert sizes == ["100", "50", "25", "12", "6", *["5"] * 10]
 
 
+def test_pages_that_stay_broken_keep_no_other_page_from_being_read(
+    workspace: Workspace, pages: list[str], api: StandIn
+) -> None:
+    for page in pages[:130:2]:
+        refusal = error(403, "restricted_resource", "Insufficient permissions.")
+        api.answer(on("GET", f"/v1/blocks/{page}/children", refusal))
+    first = sync("blocks")
+    added = workspace.add_block(pages[200], text="New")
+    workspace.edit_page(pages[200])
+
+    second = sync("blocks", state=first.state)
+
+    assert not any("stops here" in warning for warning in first.warnings)
+    assert added in second.ids("blocks")
+
+
 def test_two_pages_that_fail_for_the_same_reason_are_named_in_one_warning(
     workspace: Workspace, pages: list[str], api: StandIn, naps: list[float]
 ) -> None:
@@ -450,9 +467,11 @@ def test_a_cursor_that_repeats_fails_the_stream_with_a_sentence(
     assert sum(map(lists_pages, api.requests)) == 3
 
 
+@pytest.mark.parametrize("icon", [None, hosted_file("w/icon.png")])
 def test_a_search_that_never_ends_fails_the_stream_with_a_sentence(
-    workspace: Workspace, pages: list[str], api: StandIn
+    workspace: Workspace, pages: list[str], api: StandIn, icon: Any
 ) -> None:
+    workspace.add_page(title="With a link that is signed anew each time", icon=icon)
     numbers = iter(range(10_000))
 
     def endless(request: Request) -> Any:
