@@ -233,7 +233,7 @@ def columns_of(properties: Mapping[str, Mapping[str, Any]]) -> list[Column]:
 
 
 def _columns(property: Mapping[str, Any], with_id: bool) -> Iterator[Column]:
-    function = (property.get("rollup") or {}).get("function")
+    function = fields_of(property.get("rollup")).get("function")
     types = PROPERTY_TYPES.get(f"rollup {function}") or PROPERTY_TYPES.get(property["type"]) or _OF_ANY_TYPE
     name = property["name"]
     if with_id:

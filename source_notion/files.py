@@ -1,6 +1,7 @@
 """The files of each page: a record for each, and the file itself if it is asked for."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from itertools import chain
@@ -55,7 +56,9 @@ def _places_in(item: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], Mappin
 
 
 def _name_in(link: Any) -> Optional[str]:
-    return unquote(urlsplit(str(link or "")).path.rpartition("/")[2]) or None
+    with suppress(ValueError):  # people write links that are none, such as https://[company].com
+        return unquote(urlsplit(str(link or "")).path.rpartition("/")[2]) or None
+    return None
 
 
 @dataclass
@@ -126,8 +129,9 @@ class FilesRetriever(BlockTreeRetriever):
         """Ask for what holds the file once more, which gives a new link; returns whether it is still there."""
         file: Any = record.data
         endpoint, id = ("blocks", file["block_id"]) if file["block_id"] else ("pages", file["page_id"])
-        item = self._item(endpoint, id, record.associated_slice) or {}  # type: ignore[arg-type]
-        again = next((each for each in files_of(item, file["page_id"]) if each["id"] == file["id"]), None)
+        item = self._item(endpoint, id, record.associated_slice)  # type: ignore[arg-type]
+        files = files_of(item, file["page_id"]) if item else iter(())
+        again = next((each for each in files if each["id"] == file["id"]), None)
         file.update(again or {})
         return again is not None
 

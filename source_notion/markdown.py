@@ -89,6 +89,8 @@ class MarkdownRetriever(PageContentRetriever):
                 self.skipped.warn(self.name, f"block_id {block_id}", "not answered", reason_of(error))
             text, left_out = _text_of(block), _left_out_of(block)
             if text is None or block_id in left_out:
+                if block:  # else a warning has said why
+                    self.skipped.warn(self.name, f"block_id {block_id}", "cut off", "Notion gives no markdown of it.")
                 missing.append(block_id)
                 continue
             markdown = with_block(markdown or "", version, block_id, text)

@@ -224,7 +224,7 @@ class Progress:
         if self._reads_all:
             state.pop("last_edited_time", None)
         elif self._newest:
-            state["last_edited_time"] = max(self._newest, self._before.get("last_edited_time", ""))
+            state["last_edited_time"] = min(max(self._newest, self._before.get("last_edited_time", "")), self.began)
             state["delivered"] = self._delivered(min([state["last_edited_time"], *owed.values()]))
         return state
 

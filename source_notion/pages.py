@@ -1,4 +1,4 @@
-"""Which pages and databases the streams over them read, and in which order."""
+"""Which pages, databases and views the streams over them read, and in which order."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -7,9 +7,11 @@ from itertools import chain, islice
 from threading import Condition
 from typing import Any, ClassVar, Optional
 
+from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.declarative.interpolation import InterpolatedString
 from airbyte_cdk.sources.declarative.partition_routers import SubstreamPartitionRouter
 from airbyte_cdk.sources.types import StreamSlice
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_notion.objects import edited_at
 from source_notion.page_state import Progress
@@ -76,7 +78,6 @@ class PageRouter(SubstreamPartitionRouter):
                         f"Stream {self._stream_name} stops here, because {self.MAX_FAILURES_IN_A_ROW} pages in a row "
                         "could not be read. The next sync continues from there."
                     )
-                    self._skipped.summarize(self._stream_name)
                     return
                 progress.give_out(page)
             about = {
@@ -202,3 +203,24 @@ class DatabaseRouter(SubstreamPartitionRouter):
         for id, about in databases.items():
             yield StreamSlice(partition={"database_id": id}, cursor_slice={}, extra_fields=about)
         self._is_complete = True
+
+
+@dataclass
+class ViewRouter(SubstreamPartitionRouter):
+    """One partition a view. A database whose views cannot be listed costs only its own, and fails the stream at the end.
+
+    The runtime's own router would stop there, and leave out those of all databases after it.
+    """
+
+    def stream_slices(self) -> Iterable[StreamSlice]:
+        failures: list[Exception] = []
+        for database in self.parent_stream_configs[0].stream.generate_partitions():
+            try:
+                for view in database.read():
+                    yield StreamSlice(partition={"view_id": view["id"]}, cursor_slice={})
+            except AirbyteTracedException as error:
+                if error.failure_type == FailureType.config_error:
+                    raise  # that of one is that of all
+                failures.append(error)
+        if failures:
+            raise failures[0]

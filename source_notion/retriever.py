@@ -89,6 +89,10 @@ class Listing:
         return is_new
 
     def _check_that_it_goes_on(self, request: Any, body: Mapping[str, Any], has_news: bool) -> None:
+        if "start_cursor" not in f"{request.url}{request.body}":  # it began, or started over
+            self._cursors.clear()
+            self._items.clear()
+            self._answers_without_news = 0
         if not has_news:  # a filter may have dropped what is new
             # Not the whole items: each answer signs their links anew.
             items = {
@@ -98,8 +102,6 @@ class Listing:
             has_news = bool(items - self._items)
             self._items |= items
         self._answers_without_news = 0 if has_news else self._answers_without_news + 1
-        if "start_cursor" not in f"{request.url}{request.body}":  # it began, or started over
-            self._cursors.clear()
         cursor: Any = body.get("next_cursor")
         failure = ""
         if not cursor:

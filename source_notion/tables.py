@@ -50,7 +50,13 @@ class TableFinder(Retriever):
         for id, data_source in {each["id"]: each for each in listed}.items():
             ids = {id, parent_of(data_source)[1] or ""}
             found |= ids
-            if not (takes_all or ids & chosen.keys()) or not self.lookup.is_in_scope(id):
+            if not (takes_all or ids & chosen.keys()):
+                continue
+            if not self.lookup.is_in_scope(id):
+                if ids & chosen.keys():
+                    LOGGER.warning(
+                        f"The data source {id} is no table: it is not below any of the pages in the settings."
+                    )
                 continue
             name = stream_name_of(data_source)
             if tables.setdefault(name, id) != id:
@@ -64,7 +70,10 @@ class TableFinder(Retriever):
         if failure:
             yield {"name": "databases_as_tables", "table": json.dumps({"failure": failure})}
             return
-        for link in (chosen[each] for each in chosen.keys() - found):
+        self._say_what_is_missing([chosen[each] for each in chosen.keys() - found])
+
+    def _say_what_is_missing(self, links: Iterable[str]) -> None:
+        for link in links:
             message = (
                 f"The database {link} is not shared with this connection. Open it in Notion, choose ••• > "
                 "Connections, add this connection, and test again; or remove it from the list."
@@ -159,6 +168,8 @@ class TableRetriever(RowsRetriever):
     def _is_cut_short(self, value: Mapping[str, Any]) -> bool:
         with suppress(*MALFORMED):
             kind, items = value["type"], value.get(value["type"]) or []
+            if not isinstance(value["id"], str):
+                return False
             if kind == "relation":
                 return value.get("has_more", False)
             if kind in ("people", "title", "rich_text"):

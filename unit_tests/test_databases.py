@@ -769,6 +769,16 @@ def test_a_database_that_vanished_before_the_sync_stops_no_other_stream(workspac
     assert len(statuses) == 1 and names[0] in statuses[0]
 
 
+def test_a_chosen_database_that_is_not_below_the_chosen_pages_is_said_to_be_no_table(
+    workspace: Workspace, api: StandIn
+) -> None:
+    root, source = workspace.add_page(title="Root"), add_source(workspace, "Elsewhere")
+
+    result = sync("users", root_pages=[root], databases=some(source))
+
+    assert any(source in warning and "not below any of the pages" in warning for warning in result.warnings)
+
+
 @needs_the_executable
 def test_a_catalog_of_nothing_but_a_database_that_vanished_says_so(workspace: Workspace, api: StandIn) -> None:
     gone = add_source(workspace, "Gone")

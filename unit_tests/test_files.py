@@ -317,6 +317,17 @@ def test_a_block_that_is_gone_is_asked_for_once_if_its_link_is_old_and_refused(
     assert (api.count(BLOCK), len(api.downloads)) == (1, 1)
 
 
+@pytest.mark.parametrize("link", ["https://[company].com/logo.png", "https://[x/logo.png"])
+def test_a_link_that_is_none_costs_no_other_file(workspace: Workspace, api: StandIn, link: str) -> None:
+    page = workspace.add_page(title="Home", icon=external_file(link))
+    image = workspace.add_block(page, "image", hosted="w/a.png")
+
+    result = sync("files")
+
+    assert result.ids("files") == [f"{page}/icon", image]
+    assert result.errors == {}
+
+
 # ---------------------------------------------------------------------- files that do not come
 
 

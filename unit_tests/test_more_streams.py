@@ -93,10 +93,12 @@ def test_a_block_that_stays_unknown_is_asked_for_once(workspace: Workspace, api:
     block = workspace.add_block(page, text="Unknown")
     api.answer(on("GET", "/v1/pages/.*/markdown", markdown("<unknown/>", block)))
 
-    (record,) = sync("page_markdown").records["page_markdown"]
+    result = sync("page_markdown")
 
+    (record,) = result.records["page_markdown"]
     assert (record["truncated"], record["unknown_block_ids"]) == (True, [block])
     assert api.count(MARKDOWN) == 2
+    assert any(block in warning and "Notion gives no markdown of it" in warning for warning in result.warnings)
 
 
 def test_blocks_that_leave_out_each_other_are_asked_for_once(workspace: Workspace, api: StandIn) -> None:
@@ -323,6 +325,22 @@ def test_views_are_read_one_by_one_for_each_database(workspace: Workspace, api: 
     assert api.count("GET /v1/views") == 2
     assert api.count("GET /v1/views/{id}") == 3
     assert any(views[2] in warning and "feed" in warning for warning in result.warnings)
+
+
+def test_a_database_whose_views_cannot_be_listed_costs_no_view_of_another_one(
+    workspace: Workspace, api: StandIn, naps: list[float]
+) -> None:
+    databases = [workspace.add_database(None, name) for name in ("One", "Two", "Three")]
+    for database in databases:
+        workspace.add_data_source(database, "Source")
+    views = [workspace.add_view(database, "All") for database in databases]
+    unexpected = error(500, "internal_server_error", "Unexpected error.")
+    api.answer(lambda request: unexpected if request.query.get("database_id") == databases[1] else None)
+
+    result = sync("views")
+
+    assert sorted(result.ids("views")) == sorted([views[0], views[2]])
+    assert "Unexpected error." in result.errors["views"]
 
 
 def test_blocks_know_the_path_down_to_them_and_their_own_text(workspace: Workspace, api: StandIn) -> None:

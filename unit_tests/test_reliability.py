@@ -547,6 +547,25 @@ def test_400_start_cursor_invalid_starts_the_listing_over_and_no_record_is_lost(
     assert [record["parent"]["sequence_number"] for record in of_home] == list(range(250))
 
 
+def test_a_long_listing_may_start_over_again_when_it_got_further(workspace: Workspace, api: StandIn) -> None:
+    workspace.max_page_size = 2
+    pages = [workspace.add_page(title=str(number)) for number in range(240)]
+    numbers = iter(range(10_000))
+
+    def expired_after_each_60(request: Request) -> Any:
+        cursor = (request.body or {}).get("start_cursor")
+        if cursor and next(numbers) in (60, 160):
+            return error(400, "validation_error", f"The start_cursor provided is invalid: {cursor}")
+        return None
+
+    api.answer(on_searches_for_pages(expired_after_each_60))
+
+    result = sync("pages", page_discovery="search")
+
+    assert result.errors == {}
+    assert sorted(result.ids("pages")) == sorted(pages)
+
+
 def test_a_page_edited_before_its_listing_starts_over_is_walked_once(
     workspace: Workspace, pages: list[str], api: StandIn
 ) -> None:
