@@ -130,7 +130,7 @@ class FilesRetriever(BlockTreeRetriever):
         file: Any = record.data
         endpoint, id = ("blocks", file["block_id"]) if file["block_id"] else ("pages", file["page_id"])
         item = self._item(endpoint, id, record.associated_slice)  # type: ignore[arg-type]
-        files = files_of(item, file["page_id"]) if item else iter(())
+        files = files_of(item, file["page_id"]) if item else ()
         again = next((each for each in files if each["id"] == file["id"]), None)
         file.update(again or {})
         return again is not None

@@ -30,7 +30,7 @@ MANIFEST = Path(__file__).with_name("manifest.yaml")
 
 NOT_READ = (
     "Stream {} is not read: its database was deleted, has another title, is no longer shared with this connection, is not "
-    "chosen in the source's settings, or could not be listed, as a warning above says. Otherwise, refresh the source's schema."
+    "chosen in the source's settings, or could not be listed. If no warning above says so, refresh the source's schema."
 )
 
 

@@ -559,15 +559,21 @@ def test_rows_of_an_old_database_that_only_its_page_knows_arrive(workspace: Work
     assert second.ids("blocks") == texts[:1]
 
 
-def test_what_an_unanswered_query_owes_makes_no_page_that_search_knows_a_hidden_one(
-    workspace: Workspace, api: StandIn
-) -> None:
+def home_of_old_pages(workspace: Workspace) -> str:
+    """A page with thirty others in it, and so many newer ones that no later listing gets to them."""
     home = workspace.add_page(title="Home", last_edited_time=march(1))
     for number in range(30):
         workspace.add_page(home, str(number), last_edited_time=march(1))
-    for number in range(150):  # between them, so that the listing ends before it gets to the old ones
+    for number in range(150):
         time = f"2026-03-10T{number // 60:02}:{number % 60:02}:00.000Z"
         workspace.add_page(title=str(number), last_edited_time=time)
+    return home
+
+
+def test_what_an_unanswered_query_owes_makes_no_page_that_search_knows_a_hidden_one(
+    workspace: Workspace, api: StandIn
+) -> None:
+    home = home_of_old_pages(workspace)
     source = workspace.add_data_source(workspace.add_database(None, "Broken"))
     api.answer(on("POST", f"/v1/data_sources/{source}/query", error(400, "invalid_request", "No.")))
     first = sync("blocks")
@@ -597,12 +603,7 @@ def test_a_narrower_scope_without_edits_reads_nothing_again(workspace: Workspace
 
 
 def test_old_pages_within_an_edited_one_cost_no_request(workspace: Workspace, api: StandIn) -> None:
-    home = workspace.add_page(title="Home", last_edited_time=march(1))
-    for number in range(30):
-        workspace.add_page(home, str(number), last_edited_time=march(1))
-    for number in range(150):  # between them, so that the listing ends before it gets to the old ones
-        time = f"2026-03-10T{number // 60:02}:{number % 60:02}:00.000Z"
-        workspace.add_page(title=str(number), last_edited_time=time)
+    home = home_of_old_pages(workspace)
     first = sync("blocks")
     workspace.edit_page(home, march(20))
     added = workspace.add_block(home, text="New")

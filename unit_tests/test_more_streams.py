@@ -343,6 +343,17 @@ def test_a_database_whose_views_cannot_be_listed_costs_no_view_of_another_one(
     assert "Unexpected error." in result.errors["views"]
 
 
+def test_a_refusal_of_all_views_is_asked_for_once(workspace: Workspace, api: StandIn) -> None:
+    for name in ("One", "Two", "Three"):
+        workspace.add_data_source(workspace.add_database(None, name), "Source")
+    api.answer(on("GET", "/v1/views", error(403, "restricted_resource", "Insufficient permissions.")))
+
+    result = sync("views")
+
+    assert "switch on the capability 'Read content'" in result.errors["views"]
+    assert api.count("GET /v1/views") == 1
+
+
 def test_blocks_know_the_path_down_to_them_and_their_own_text(workspace: Workspace, api: StandIn) -> None:
     page = workspace.add_page()
     toggle = workspace.add_block(page, "toggle", "Open")
