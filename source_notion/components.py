@@ -125,28 +125,31 @@ class PageListRetriever(SearchRetriever):
             listed[record["id"]] = max(edited_at(record), listed.get(record["id"], ""))
             self.workspace.forget(record["id"])
             yield FoundPage("search", record.data)  # type: ignore[arg-type]
-        if not self.lookup.uses_search_only:  # type: ignore[union-attr]
-            for found in self._beside_search(wanted, listed.keys()):
-                edited = edited_at(found.page)
-                if edited > listed.get(found.page["id"], ""):  # search may show an older version
-                    listed[found.page["id"]] = edited
-                    self.workspace.note(found.page)
-                    yield found
+        for found in self._beside_search(wanted, listed.keys()):
+            edited = edited_at(found.page)
+            if edited > listed.get(found.page["id"], ""):  # search may show an older version
+                listed[found.page["id"]] = edited
+                self.workspace.note(found.page)
+                yield found
         for page_id in listed:
             self.workspace.claim(page_id)
+        if wanted.owed:
+            self.workspace.lists.clear()  # they lack what it brought
 
     def _beside_search(self, wanted: Wanted, listed: Set[str]) -> Iterator[FoundPage]:
         """The rows of all data sources, and what listings do not show: the scope, what was discovered, failed or owed."""
         lookup, workspace, queried = self.lookup, self.workspace, set()
         assert lookup is not None
-        for data_source_id in [each["id"] for each in lookup.all_data_sources()]:
-            queried.add(data_source_id)
-            workspace.claim(data_source_id)
-            if lookup.is_in_scope(data_source_id):
-                yield from self._rows(data_source_id, "", wanted)
-        named = {**wanted.failed, **wanted.owed, **lookup.roots, **workspace.pages}
-        databases = [*workspace.databases]
-        for page_id in named.keys() - listed - queried - {ALL_DATA_SOURCES}:
+        named, databases = {*wanted.failed}, []
+        if not lookup.uses_search_only:
+            named |= {*wanted.owed, *lookup.roots, *workspace.pages} - {ALL_DATA_SOURCES}
+            databases = [*workspace.databases]
+            for data_source_id in [each["id"] for each in lookup.all_data_sources()]:
+                queried.add(data_source_id)
+                workspace.claim(data_source_id)
+                if lookup.is_in_scope(data_source_id):
+                    yield from self._rows(data_source_id, "", wanted)
+        for page_id in named - listed - queried:
             page = lookup.get("page_id", page_id)
             if page and not page.get("in_trash"):
                 if page_id in wanted.owed:
@@ -157,8 +160,10 @@ class PageListRetriever(SearchRetriever):
                 workspace.gone.add(page_id)
                 if page is None and page_id in wanted.owed:
                     workspace.databases[page_id] = None
-                if page is None and (page_id in lookup.roots or page_id in wanted.owed):
+                if page is None and page_id not in databases and (page_id in lookup.roots or page_id in wanted.owed):
                     databases.append(page_id)
+                if page_id in lookup.roots:
+                    lookup.warn_if_gone(page_id)
         for database_id in databases:
             yield from self._rows_left_out(database_id, queried, wanted)
         for id in [each for each in databases if each in wanted.owed and each not in queried]:

@@ -168,3 +168,12 @@ class Lookup(NotionRetriever):
                     f"The page {link} is not shared with this connection. Open it in Notion, choose ••• > "
                     "Connections, add this connection, and test again; or remove it from the list."
                 )
+
+    def warn_if_gone(self, root: str) -> None:
+        """Say that a page or database that the configuration names is out of sight by now."""
+        items = [fields_of(self.get(kind, root)) for kind in ("page_id", "database_id")]
+        if root not in self.workspace.unanswered and all(not item or item.get("in_trash") for item in items):
+            self.skipped.say_once(
+                f"The page {self.roots[root]} is in the trash, or no longer shared with this connection. Nothing below it "
+                "is read. Restore it, share it again, or remove it from the list."
+            )

@@ -17,13 +17,15 @@ from source_notion.workspace import Discovered, Discovery, FoundPage
 
 class UnderWay(TypedDict, total=False):
     """While a sync runs: when it began, how far back it lists, the place (a time and an id) up to which it has come,
-    and what it left open. If it stopped early, pages that it never came to may hold what is older than the cursor.
+    and what it left open. `taken_up` is what was new to it or owed, and is listed by now: of that too, it has read all
+    up to that place. If it stopped early, pages that it never came to may hold what is older than the cursor.
     """
 
     began: str
     since: str
     reached: list[str]
     open: list[str]
+    taken_up: list[str]
     has_stopped: bool
 
 
@@ -98,7 +100,7 @@ class Progress:
         under_way = before.get("under_way") or {}
         if not under_way or under_way.get("since", "") > since:  # what it passed by is due now
             has_stopped = under_way.get("has_stopped", False)
-            under_way = {"began": began, "reached": ["", ""], "open": [], "has_stopped": has_stopped}
+            under_way = {"began": began, "reached": ["", ""], "open": [], "taken_up": [], "has_stopped": has_stopped}
         known = before.get("discovered") or {}
         self.began = under_way["began"]
         self.asked_since = since if reads_all and since > LONG_AGO else ""
@@ -115,6 +117,8 @@ class Progress:
         self._reads_all = reads_all
         self._reached = self._given_out = tuple(under_way["reached"])
         self._open = dict.fromkeys(under_way["open"])
+        self._was_taken_up = frozenset(under_way.get("taken_up", []))
+        self._taken_up: set[str] = set()
         self._failed = dict(before.get("failed") or {})
         self._owed = before.get("owed") or {}
         self._waiting: set[str] = set()  # discovered, and not read yet
@@ -141,19 +145,23 @@ class Progress:
         is_later = not self.was_delivered(found.page)
         is_owed = id in self._owed or (found.origin in self._owed and is_later)
         is_unknown = bool(found.origin) and found.origin not in self._known and found.origin not in self._owed
-        has_gaps = id in self._failed or is_owed or is_unknown
         has_changed = edited >= self._since and (self._reads_all or is_later)
         was_read = (edited, id) <= self._reached and edited < earlier(self.began) and id not in self._open
+        if is_owed or is_unknown:
+            self._taken_up.add(found.origin or id)
+            was_read &= (found.origin or id) in self._was_taken_up
         self.ways[found.way] += not known and id not in self._times
-        if has_gaps or (has_changed and not was_read):
+        if id in self._failed or ((is_owed or is_unknown or has_changed) and not was_read):
             was_passed_by = edited < self._before.get("asked_since", "") or (self._reads_all and self.has_stopped)
-            self.due[id] = DuePage(edited, id, has_gaps or was_passed_by, found.page.get("last_edited_time"))
+            may_have_gaps = id in self._failed or is_owed or is_unknown or was_passed_by
+            self.due[id] = DuePage(edited, id, may_have_gaps, found.page.get("last_edited_time"))
             self._times.pop(id, None)
         elif not known:
             self._times[id] = edited
 
-    def settle(self, gone: Iterable[str]) -> None:
+    def settle(self, gone: Iterable[str], unanswered: Iterable[str]) -> None:
         """Keep only what the state may need: no page that failed and is gone by now, and few times."""
+        self._taken_up.difference_update(unanswered)
         for page_id in gone:
             self._failed.pop(page_id, None)
         settled, due = earlier(self.began), self.due.values()
@@ -213,6 +221,7 @@ class Progress:
                 "since": self._since,
                 "reached": [*self._given_out],
                 "open": [*self._open],
+                "taken_up": sorted(self._taken_up),
                 "has_stopped": self.has_stopped,
             }
             return state

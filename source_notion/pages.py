@@ -131,7 +131,7 @@ class PageRouter(SubstreamPartitionRouter):
         self.progress = Progress(before, since, self._gate.began, reads_all=not self.only_changed_pages)
         for found in chain(first, pages):
             self.progress.take(found)
-        self.progress.settle(self._workspace.gone)
+        self.progress.settle(self._workspace.gone, self._workspace.unanswered)
         return self.progress
 
     def _listed(self) -> Iterator[FoundPage]:

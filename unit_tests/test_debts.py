@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from clock import Clock
-from conftest import Sync, each_request_takes, on_searches_for_pages, sync
+from conftest import CONFIG, Sync, each_request_takes, on_searches_for_pages, sync
 
 from fake_notion.stand_in import Answer, Request, StandIn, error, on
 from fake_notion.workspace import Workspace
@@ -182,6 +182,36 @@ def test_owed_rows_arrive_although_search_leaves_out_their_data_source_by_now(
     assert row in delivered("pages", *two_more_syncs(api, first, "pages"))
 
 
+def test_a_known_database_that_was_not_answered_once_stays_known(
+    workspace: Workspace, api: StandIn, hidden_database: tuple[str, str, str, set[str]]
+) -> None:
+    _, database, _, rows = hidden_database
+    before = sync("blocks", "pages")
+    api.answer(on("GET", f"/v1/databases/{database}", BROKEN))
+    owing = sync("blocks", "pages", state=before.state)
+    after = two_more_syncs(api, owing, "blocks", "pages")[1]
+    edited = max(rows)
+    workspace.edit_page(edited, march(21))
+
+    last = sync("blocks", "pages", state=after.state)
+
+    assert edited in last.ids("pages")
+
+
+def test_an_owed_page_arrives_in_a_stream_that_would_read_the_list_of_one_before(
+    workspace: Workspace, api: StandIn, team: tuple[str, str]
+) -> None:
+    child, _ = team
+    api.answer(on("GET", f"/v1/pages/{child}", BROKEN))
+    owing = sync("blocks")
+    api.reset_rules()
+
+    # Those around `blocks` ask for the same; only `blocks` asks for what it owes.
+    result = sync("pages", "blocks", "page_markdown", state=owing.state, keep_order=True)
+
+    assert (result.errors, child in result.ids("page_markdown")) == ({}, True)
+
+
 def test_a_page_that_another_stream_discovered_arrives_although_the_sync_that_is_to_read_it_is_cut_off(
     workspace: Workspace, api: StandIn, clock: Clock
 ) -> None:
@@ -213,6 +243,46 @@ def test_a_page_that_another_stream_discovered_arrives_although_the_sync_that_is
     rest = sync("blocks", state={**first.state, "blocks": under_way})
 
     assert rest.errors == {} and blocks_of(workspace, child) <= {*rest.ids("blocks")}
+
+
+def test_a_stream_that_is_cut_off_goes_on_where_it_was_although_others_discovered_all_its_pages(
+    workspace: Workspace, api: StandIn, clock: Clock
+) -> None:
+    home = workspace.add_page(title="Home", last_edited_time=march(1))
+    within = [workspace.add_page(home, f"{day}", last_edited_time=march(day)) for day in range(2, 12)]
+    workspace.edit_page(home, march(1))
+    workspace.unsearchable.update(within)
+    before = sync("blocks")
+    api.answer(each_request_takes(60, clock))
+    whole = sync("blocks", "page_markdown", state=before.state, num_workers=1)
+    under_way, read = next(
+        (state, read)
+        for (stream, state), read in zip(whole.states, whole.read, strict=True)
+        if stream == "page_markdown" and read >= 6
+    )
+
+    rest = sync("blocks", "page_markdown", state={**whole.state, "page_markdown": under_way}, num_workers=1)
+
+    pages = whole.ids("page_markdown")
+    assert {*pages} == {home, *within}
+    again = rest.ids("page_markdown")
+    assert {*again} >= {*pages[read:]}
+    assert len(again) <= len(pages) - read + 2  # those that were open
+
+
+def test_a_failed_page_that_is_deleted_since_is_forgotten_by_a_sync_that_is_limited_to_search(
+    workspace: Workspace, api: StandIn, naps: list[float]
+) -> None:
+    page, _ = (workspace.add_page(title=title, last_edited_time=march(2)) for title in ("Broken", "Other"))
+    api.answer(on("GET", f"/v1/pages/{page}/markdown", BROKEN))
+    failing = sync("page_markdown", page_discovery="search")
+    api.reset_rules()
+    workspace.trash_page(page)
+
+    after = sync("page_markdown", state=failing.state, page_discovery="search")
+
+    states = [each.state["page_markdown"]["parent_state"]["every_page"]["failed"] for each in (failing, after)]
+    assert states == [{page: CONFIG["start_date"]}, {}]
 
 
 def test_a_row_of_which_search_shows_an_older_version_arrives_as_its_query_shows_it(

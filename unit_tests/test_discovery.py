@@ -668,6 +668,20 @@ def test_the_scope_may_be_what_search_leaves_out_and_a_database(
     assert {record["page_id"] for record in result.records["comments"]} == set(under)
 
 
+def test_a_page_of_the_scope_that_is_gone_by_now_is_named(
+    workspace: Workspace, api: StandIn, tree: dict[str, str]
+) -> None:
+    hidden = workspace.add_database(None, "Hidden", last_edited_time=march(3))
+    workspace.unsearchable.add(workspace.add_data_source(hidden, last_edited_time=march(3)))
+    roots = [tree["team"], tree["plan"], tree["database"], hidden, UNKNOWN]
+    workspace.trash_page(tree["plan"])
+
+    result = sync("blocks", "pages", root_pages=roots)
+
+    gone = [each for each in roots if any(f"The page {each} is in the trash" in said for said in result.warnings)]
+    assert (gone, len(result.warnings), result.errors) == ([tree["plan"], UNKNOWN], 2, {})
+
+
 def test_trashed_pages_outside_the_scope_are_not_read(workspace: Workspace, api: StandIn, tree: dict[str, str]) -> None:
     inside, outside = (workspace.add_page(tree[each], "Gone") for each in ("team", "other"))
     for page in (inside, outside):
