@@ -1,13 +1,19 @@
 """The command `source-notion` by itself: its files, and what it says if Notion refuses everything."""
 
 import json
+import os
+import signal
+import subprocess
+import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer
 from conftest import CONFIG, TOKEN, catalog_of
 from loaders import Connector, Json, program
+from under_test import written
 
 from fake_notion.stand_in import StandIn, error, on
 from fake_notion.workspace import Workspace
@@ -121,3 +127,26 @@ def statuses(messages: list[Json]) -> dict[str, str]:
     """The last status of each stream."""
     given = [message["trace"]["stream_status"] for message in messages if "stream_status" in message.get("trace", {})]  # fmt: skip
     return {each["stream_descriptor"]["name"]: each["status"] for each in given}
+
+
+@pytest.mark.parametrize("end", ["Ctrl-C", "a full disk"])
+def test_a_program_whose_main_thread_fails_ends(tmp_path: Path, end: str) -> None:
+    workspace = Workspace()
+    for number in range(100):
+        workspace.add_block(workspace.add_page(title=str(number)), text="Text")
+    with StandIn(workspace, token=TOKEN, latency=0.05) as api, open("/dev/full", "w") as full:
+        output: Any = full if end == "a full disk" else subprocess.DEVNULL
+        options = written(str(tmp_path), CONFIG, catalog_of("blocks"), None)
+        command = [program("source-notion"), "read", *options]
+        environment = {**os.environ, **api.environment()}
+        with subprocess.Popen(command, stdout=output, stderr=output, env=environment) as process:
+            while end == "Ctrl-C" and len(api.requests) < 20:
+                time.sleep(0.1)
+            if end == "Ctrl-C":
+                process.send_signal(signal.SIGINT)
+            try:
+                code = process.wait(timeout=60)
+            finally:
+                process.kill()
+
+    assert code != 0

@@ -1,24 +1,51 @@
 """Signing requests, and getting a new token when Notion no longer accepts the old one."""
 
-import json
 import re
-from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
+from logging import CRITICAL, Logger
 from typing import Any, Optional
 
 from airbyte_cdk.sources.declarative.auth.oauth import DeclarativeSingleUseRefreshTokenOauth2Authenticator
+from airbyte_cdk.sources.streams.http.error_handlers import ErrorHandler, ErrorResolution
+from airbyte_cdk.sources.streams.http.error_handlers.response_models import SUCCESS_RESOLUTION
+from airbyte_cdk.sources.streams.http.http_client import HttpClient
+from airbyte_cdk.sources.streams.http.requests_native_auth import BasicHttpAuthenticator
+from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
 
-from source_notion.objects import config_error
+from source_notion.objects import config_error, fields_of
 from source_notion.rate_limit import RateLimitGate
-from source_notion.responses import limit_duration
+from source_notion.responses import ask_again
 from source_notion.shared import SharedInSync
+
+REFUSED = (400, 401)
 
 
 class TokenRefresh(SharedInSync):
-    """Remembers a refresh that failed: the runtime tries for five minutes, and each request would try again."""
+    """Remembers why there is no token that Notion accepts: each request would try for five minutes to get one."""
 
     failure: Optional[Exception] = None
+
+
+class TokenErrorHandler(ErrorHandler):
+    """Asks for tokens until Notion gives some, or refuses. The runtime's handlers log what a refusal holds."""
+
+    max_retries = 20
+    max_time = 300  # seconds
+
+    def interpret_response(self, response_or_exception: Any) -> ErrorResolution:
+        if getattr(response_or_exception, "status_code", None) in REFUSED or _tokens_in(response_or_exception):
+            return SUCCESS_RESOLUTION
+        return ask_again("Notion did not answer a request for a new access token.")
+
+
+def _tokens_in(response: Any) -> Mapping[str, Any]:
+    """The body of an answer, if it holds an access token."""
+    try:
+        tokens = fields_of(response.json() if response.status_code == 200 else None)
+    except (AttributeError, ValueError):  # no answer, or no JSON
+        tokens = {}
+    return tokens if isinstance(tokens.get("access_token"), str) else {}
 
 
 @dataclass(repr=False)  # its configuration holds the token
@@ -51,21 +78,13 @@ class NotionAuthenticator(DeclarativeSingleUseRefreshTokenOauth2Authenticator):
             saved,
             self.token_refresh_endpoint,
             access_token_config_path=self.access_token_paths[auth_type],
-            refresh_token_error_status_codes=(400,),
-            refresh_token_error_key="error",
-            refresh_token_error_values=("invalid_grant",),
         )
 
     def __call__(self, request: Any) -> Any:
         """Sign a request when it may be sent: the runtime calls this before each attempt."""
         self._gate.wait()
-        if limit_duration not in request.hooks["response"]:
-            request.register_hook("response", limit_duration)
+        request.hooks["response"] = [self._gate.insist]
         return super().__call__(request)
-
-    def update_from_response(self, request: Any, response: Any) -> None:
-        """Take note of an answer: the runtime's protocol `ResponseAwareAuthenticator`."""
-        self._gate.update(request, response)
 
     def get_auth_header(self) -> Mapping[str, Any]:
         """The headers of each request; as `request_headers`, the version would be rendered each time."""
@@ -91,27 +110,42 @@ class NotionAuthenticator(DeclarativeSingleUseRefreshTokenOauth2Authenticator):
 
     def refresh_access_token(self) -> Any:
         """A new pair of tokens; the runtime lets one stream at a time ask for it, and the others take what it got."""
+        if self._refresh.failure:
+            raise self._refresh.failure.with_traceback(None)
+        try:
+            return self._request_tokens()
+        except Exception as error:
+            self._refresh.failure = error
+            raise
+
+    def _request_tokens(self) -> tuple[str, None, Optional[str]]:
+        """Both tokens. The runtime's own request may wait for ever, and follows a redirect with the refresh token."""
         if not self.get_refresh_token():
             raise config_error(
                 "Notion does not accept the access token: it is wrong, expired or revoked. Put a "
                 "valid token into this source's settings, or authenticate again."
             )
-        if self._refresh.failure:
-            raise self._refresh.failure.with_traceback(None)
-        try:
-            return super().refresh_access_token()
-        except Exception as error:
-            self._refresh.failure = error
-            raise
-
-    def get_refresh_request_headers(self) -> Mapping[str, Any]:
-        client = b64encode(f"{self.get_client_id()}:{self.get_client_secret()}".encode()).decode()
-        return {
-            "Authorization": f"Basic {client}",
-            "Content-Type": "application/json",
-            "Notion-Version": self.notion_version,
-        }
-
-    def build_refresh_request_body(self) -> Any:
-        """The body as JSON text: as a mapping, the runtime would send it as a form."""
-        return json.dumps(super().build_refresh_request_body())
+        _, response = HttpClient(
+            name="token",
+            logger=Logger("token", CRITICAL),  # the runtime logs tokens when it debugs
+            error_handler=TokenErrorHandler(),
+            authenticator=BasicHttpAuthenticator(self.get_client_id(), self.get_client_secret()),
+        ).send_request(
+            "POST",
+            self.token_refresh_endpoint,
+            {"timeout": (20, 90), "allow_redirects": False},
+            headers={"Notion-Version": self.notion_version},
+            json={"grant_type": "refresh_token", "refresh_token": self.get_refresh_token()},
+        )
+        tokens = _tokens_in(response)
+        if not tokens and (response.status_code == 401 or "invalid_client" in response.text):
+            raise config_error(
+                "Notion does not accept the client ID and the client secret. Correct them in this source's settings."
+            )
+        if not tokens:
+            raise config_error(
+                "Notion does not accept the refresh token: it is wrong, expired, revoked, or another source has used it. "
+                "Re-authenticate this source's credentials in its settings."
+            )
+        add_to_secrets(tokens["access_token"])
+        return tokens["access_token"], None, tokens.get("refresh_token")

@@ -1,6 +1,7 @@
 """The connection check: what the settings say that JSON schema cannot judge, and whether Notion shows what they name."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Optional
@@ -21,13 +22,14 @@ def refuse_impossible_start_date(config: Mapping[str, Any]) -> None:
     value = config.get("start_date")
     if value is None:
         return
-    try:
+    start = None
+    with suppress(TypeError, ValueError):
         start = datetime.strptime(value, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)
-    except (TypeError, ValueError):
+    if not start or start.year < 1970:  # such as 0026
         raise config_error(
             f"The start date '{value}' is not a possible date in the form YYYY-MM-DDTHH:mm:ss.SSSZ, for example "
             "2025-11-16T00:00:00.000Z."
-        ) from None
+        )
     if start > datetime.now(timezone.utc):
         raise config_error(
             f"The start date '{value}' is in the future: nothing would be read. Choose a date in the past, or leave "

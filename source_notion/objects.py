@@ -111,7 +111,7 @@ def id_in(link: str, of: str = "database") -> str:
 
     A page that is open beside its database comes after it: `/<database>?v=…&p=<page>`.
     """
-    address = urlsplit(link.strip())
+    address = urlsplit(re.sub("[][]", "", link.strip()))  # which surround an IPv6 address, or nothing good
     open_beside = parse_qs(address.query).get("p", [""])[0] if of == "page" else ""
     path = (open_beside or address.path).lower().replace("-", "").rstrip("/")
     found = re.search("([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})$", path)

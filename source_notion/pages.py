@@ -16,7 +16,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_notion.objects import edited_at
 from source_notion.page_state import Progress
 from source_notion.rate_limit import RateLimitGate
-from source_notion.shared import LOGGER, Skipped
+from source_notion.shared import LOGGER, Skipped, is_shutting_down
 from source_notion.workspace import Discovery, FoundPage, Workspace
 
 
@@ -71,7 +71,9 @@ class PageRouter(SubstreamPartitionRouter):
         progress = self._list()
         for page in progress.pop_due():
             with self._changed:
-                self._changed.wait_for(lambda: len(progress.under_way) < int(room))
+                while not self._changed.wait_for(lambda: len(progress.under_way) < int(room), timeout=1):
+                    if is_shutting_down():
+                        return
                 if progress.failures_in_a_row >= self.MAX_FAILURES_IN_A_ROW:
                     progress.has_stopped = True
                     LOGGER.warning(

@@ -8,10 +8,12 @@ from threading import Lock
 from typing import Any
 
 from source_notion.objects import in_notion_format
+from source_notion.responses import limit_duration
 from source_notion.shared import LOGGER, SharedInSync
 
 # Too many requests, and an overloaded service: https://developers.notion.com/reference/status-codes
 SLOW_DOWN = (429, 529)
+FOR_GOOD = b"public_api_request_blocked"
 
 
 class RateLimitGate(SharedInSync):
@@ -43,14 +45,20 @@ class RateLimitGate(SharedInSync):
                     LOGGER.info(f"Still waiting for Notion's rate limit, {seconds:.0f} seconds.")
                 time.sleep(min(seconds, 60))
 
-    def update(self, request: Any, response: Any) -> None:
-        """Take note of an answer; close if it asks to slow down."""
-        self.began = self.began or in_notion_format(_date_of(response))
-        if response.status_code not in SLOW_DOWN:
-            self._shortest_wait = 1.0
-            return
-        request.was_refused = True  # its retries do not count
-        now, seconds = time.monotonic(), self._advice(response)
+    def insist(self, response: Any, *_: Any, **how: Any) -> Any:
+        """A hook of `requests`: if Notion asks to slow down, wait and send the request again, which uses up no retry."""
+        while True:
+            limit_duration(response)
+            self.began = self.began or in_notion_format(_date_of(response))
+            if response.status_code not in SLOW_DOWN or FOR_GOOD in response.content:
+                self._shortest_wait = 1.0
+                return response
+            self._close(self._advice(response))
+            self.wait()
+            response = response.connection.send(response.request, **how)
+
+    def _close(self, seconds: float) -> None:
+        now = time.monotonic()
         if now >= self._opens_at:  # and not the answer to a request that was under way when it closed
             self._shortest_wait = min(2 * self._shortest_wait, 60.0)
         if now + seconds > self._opens_at + 1:

@@ -1,5 +1,6 @@
 """What an answer of Notion is: whole, ignored, or to be asked for again."""
 
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,10 @@ from airbyte_cdk.sources.declarative.extractors.record_extractor import RecordEx
 from airbyte_cdk.sources.declarative.requesters.error_handlers.default_error_handler import DefaultErrorHandler
 from airbyte_cdk.sources.streams.http.error_handlers import ErrorResolution, ResponseAction
 from airbyte_cdk.sources.streams.http.error_handlers.response_models import SUCCESS_RESOLUTION
+
+# U+0000, which PostgreSQL takes in no text, and halves of characters, which UTF-8 cannot hold; and how JSON escapes them.
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+ESCAPED = re.compile(rb"\\u(0000|[dD][89a-fA-F])")
 
 
 @dataclass
@@ -30,14 +35,14 @@ class NotionErrorHandler(DefaultErrorHandler):
             what_to_do = "Check that this machine may connect to it: network, proxy, firewall, certificates."
             if "key usage" in str(response_or_exception).lower():
                 what_to_do = "Your proxy's certificate authority lacks keyUsage: renew it, or use Python 3.12 or older."
-            return _ask_again(f"Notion cannot be reached at https://api.notion.com. {what_to_do}")
+            return ask_again(f"Notion cannot be reached at https://api.notion.com. {what_to_do}")
         if response_or_exception.ok and self._is_whole(response_or_exception):
             return SUCCESS_RESOLUTION
         resolution = super().interpret_response(response_or_exception)
         if resolution is SUCCESS_RESOLUTION:
-            return _ask_again("The response is not what Notion's API should return. It may be cut off.")
+            return ask_again("The response is not what Notion's API should return. It may be cut off.")
         if resolution.response_action == ResponseAction.REDUCE_PAGE_SIZE and "list" not in self.expected_objects:
-            return _ask_again(resolution.error_message or "")
+            return ask_again(resolution.error_message or "")
         return resolution
 
     def _is_whole(self, response: Any) -> bool:
@@ -78,7 +83,7 @@ def limit_duration(response: Any, *_: Any, **__: Any) -> None:
     response.raw = TimedBody(response.raw)
 
 
-def _ask_again(message: str) -> ErrorResolution:
+def ask_again(message: str) -> ErrorResolution:
     return ErrorResolution(ResponseAction.RETRY, FailureType.transient_error, message)
 
 
@@ -95,18 +100,23 @@ class ObjectsExtractor(RecordExtractor):
 def body_of(response: Any) -> Any:
     """The JSON of a response; each call of its `json` would parse it anew.
 
-    Texts lose the character U+0000, which PostgreSQL takes in no text. Integers of 19 digits and more become floats, which
-    is what Notion has: some loaders take them for 64 bits and store another number.
+    Texts lose what most databases refuse: see `UNSTORABLE`. Integers of 19 digits and more become floats, which is what
+    Notion has: some loaders take them for 64 bits and store another number.
     """
     if not hasattr(response, "body_as_json"):
         body = response.json(parse_int=lambda digits: int(digits) if len(digits) < 19 else float(digits))
-        response.body_as_json = _without_nul(body) if b"\\u0000" in response.content else body
+        response.body_as_json = _storable(body) if ESCAPED.search(response.content) else body
     return response.body_as_json
 
 
-def _without_nul(value: Any) -> Any:
+def lost_characters(response: Any) -> bool:
+    """Whether a text of the response lost something."""
+    return bool(ESCAPED.search(response.content)) and body_of(response) != response.json()
+
+
+def _storable(value: Any) -> Any:
     if isinstance(value, str):
-        return value.replace("\0", "")
+        return UNSTORABLE.sub("", value)
     if isinstance(value, Mapping):
-        return {_without_nul(key): _without_nul(each) for key, each in value.items()}
-    return [_without_nul(each) for each in value] if isinstance(value, list) else value
+        return {_storable(key): _storable(each) for key, each in value.items()}
+    return [_storable(each) for each in value] if isinstance(value, list) else value

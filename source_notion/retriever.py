@@ -3,7 +3,7 @@
 This is the only module that leans on names which the runtime keeps to itself:
 
 - `SimpleRetriever._read_pages`: no public method sees each answer of a listing, or its end.
-- `SimpleRetriever._fetch_next_page`: no public method sees a request that failed for good.
+- `SimpleRetriever._fetch_next_page`: no public method sees an answer that is ignored.
 - `ConcurrentPerPartitionCursor._last_emission_time`: the runtime emits a state every ten minutes, and none beyond a
   partition that is still open. A sync that is killed more often than that would start over each time.
 
@@ -25,14 +25,13 @@ from airbyte_cdk.sources.declarative.retrievers.simple_retriever import SimpleRe
 from airbyte_cdk.sources.http_logger import format_http_message
 from airbyte_cdk.sources.streams.concurrent.cursor import Cursor
 from airbyte_cdk.sources.streams.core import StreamData
-from airbyte_cdk.sources.streams.http.exceptions import BaseBackoffException
 from airbyte_cdk.sources.streams.http.page_size_reduction_exception import PageSizeReductionRequiredException
 from airbyte_cdk.sources.types import Record, StreamSlice
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_notion.objects import config_error, fields_of, reason_of, transient_error
 from source_notion.rate_limit import RateLimitGate
-from source_notion.responses import body_of
+from source_notion.responses import body_of, lost_characters
 from source_notion.shared import Skipped
 from source_notion.workspace import Workspace
 
@@ -261,28 +260,24 @@ class NotionRetriever(SimpleRetriever):
         next_page_token: Optional[Mapping[str, Any]] = None,
         page_size_override: Optional[int] = None,
     ) -> Any:
-        """Ask for a page; waits for the rate limit as often as it takes, without using up retries."""
+        """Ask for a page, and say what it does not give."""
         # Files in answers are signed links that anybody may open for an hour; the runtime logs answers when it debugs.
         self.requester.logger.addFilter(without_signatures)  # type: ignore[attr-defined]
-        while True:
-            try:
-                response = super()._fetch_next_page(stream_slice, next_page_token, page_size_override)
-                break
-            except PageSizeReductionRequiredException:
-                raise  # the runtime asks for a smaller page
-            except AirbyteTracedException as error:
-                was_refused = getattr(getattr(error.__context__, "request", None), "was_refused", False)
-                if not (isinstance(error.__context__, BaseBackoffException) and was_refused):
-                    # Without the name of this retriever: the error is that of the stream that reads.
-                    raise AirbyteTracedException(
-                        message=reason_of(error),
-                        internal_message=error.internal_message,
-                        failure_type=error.failure_type,
-                    ) from error
+        try:
+            response = super()._fetch_next_page(stream_slice, next_page_token, page_size_override)
+        except PageSizeReductionRequiredException:
+            raise  # the runtime asks for a smaller page
+        except AirbyteTracedException as error:
+            # Without the name of this retriever: the error is that of the stream that reads.
+            raise AirbyteTracedException(
+                message=reason_of(error), internal_message=error.internal_message, failure_type=error.failure_type
+            ) from error
         if response is not None and not response.ok:  # the error handler ignores it
             self.skip_ignored(stream_slice, response)
-        if response is not None and b"\\u0000" in response.content and body_of(response) != response.json():
-            self.skipped.say_once("Some texts hold the character U+0000, which most databases refuse. It is removed.")
+        if response is not None and lost_characters(response):
+            self.skipped.say_once(
+                "Some texts hold U+0000 or half a character, which most databases refuse. It is removed."
+            )
         return response
 
     def skip_ignored(self, stream_slice: StreamSlice, response: Any) -> None:

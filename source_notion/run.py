@@ -26,6 +26,8 @@ from airbyte_cdk.sources.source import Source
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
 from airbyte_cdk.utils.yaml_loader import safe_load_yaml
 
+from source_notion.objects import config_error
+
 MANIFEST = Path(__file__).with_name("manifest.yaml")
 
 NOT_READ = (
@@ -53,6 +55,8 @@ class SourceNotion(ConcurrentDeclarativeSource):
         for name, stream in unsaid.items():
             logger.warning(NOT_READ.format(name))
             yield as_airbyte_message(stream, AirbyteStreamStatus.INCOMPLETE)
+        if unsaid:
+            raise config_error("Nothing was read: the source has none of the catalog's streams. The warnings say why.")
 
 
 @cache
@@ -124,7 +128,9 @@ def run() -> None:
         return
     try:
         launch(source_notion(arguments), arguments)
-    except BrokenPipeError:  # nobody takes the output: threads that wait for room would hold the process
+    except Exception:  # nobody takes the output any more: threads that wait for room would hold the process
+        with suppress(OSError):
+            sys.excepthook(*sys.exc_info())
         os._exit(1)
 
 

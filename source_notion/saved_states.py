@@ -3,6 +3,7 @@
 A state that says nothing, or lies in the future, is dropped with a warning: the stream reads everything again.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -90,7 +91,7 @@ class PageStateMigration(ListingStateMigration):
 
 def _past_time(value: Any) -> datetime:
     """A time of a state; raises ValueError if it is none, or lies in the future."""
-    if not isinstance(value, str) or "T" not in value:
+    if not isinstance(value, str) or not re.match(r"\d{4}-.*T", value):
         raise ValueError("This is no time.")
     time = ab_datetime_parse(value)
     if time > datetime.now(timezone.utc) + timedelta(days=1):  # this machine's clock may be a little behind

@@ -3,6 +3,7 @@
 import logging
 from collections import Counter, defaultdict, deque
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from threading import RLock
 from typing import Any, ClassVar, TypeVar
 from weakref import WeakValueDictionary
@@ -36,6 +37,16 @@ class SharedInSync:
             SharedInSync._instances[key] = instance
             SharedInSync._latest.append(instance)
             return instance
+
+
+def is_shutting_down() -> bool:
+    """Whether the program ends: its main thread failed, and executors refuse new work. Nobody will read what is waited for."""
+    try:
+        with ThreadPoolExecutor(1) as executor:
+            executor.submit(int)
+    except RuntimeError:
+        return True
+    return False
 
 
 class Skipped(SharedInSync):

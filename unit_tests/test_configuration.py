@@ -138,6 +138,7 @@ BAD_START_DATES = {
     "malformed": ("yesterday", "does not match"),
     "without milliseconds": ("2026-01-01T00:00:00Z", "does not match"),
     "impossible": ("2026-02-30T00:00:00.000Z", "'2026-02-30T00:00:00.000Z' is not a possible date"),
+    "of another age": ("0026-01-01T00:00:00.000Z", "is not a possible date"),
     "an impossible hour": ("2026-02-03T25:00:00.000Z", "is not a possible date"),
     "future": (FUTURE, f"The start date '{FUTURE}' is in the future"),
 }
@@ -237,6 +238,53 @@ def test_a_refresh_token_that_was_used_up_asks_to_authenticate_again(workspace: 
 
     assert status == "FAILED"
     assert "Re-authenticate this source's credentials" in message
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (error(400, "invalid_grant", "The refresh token is invalid."), "Re-authenticate this source's credentials"),
+        (error(401, "unauthorized", "Client authentication failed."), "Correct them in this source's settings."),
+        (Answer(401, {"error": "invalid_client"}), "Correct them in this source's settings."),
+        (Answer(400, {"error": "invalid_client"}), "Correct them in this source's settings."),
+        (Answer(200, {}), "the token refresh failed"),
+        (Answer(200, {"access_token": None}), "the token refresh failed"),
+        (Answer(200, "<html>Please log in</html>"), "the token refresh failed"),
+        (Answer(403, "<html>Blocked</html>"), "the token refresh failed"),
+    ],
+)
+def test_a_refresh_that_gives_no_token_saves_nothing_and_says_what_to_do(
+    workspace: Workspace, api: StandIn, naps: list[float], capsys: Any, answer: Answer, sentence: str
+) -> None:
+    workspace.add_page(title="Home")
+    api.answer(on("POST", "/v1/oauth/token", answer))
+
+    result = sync("pages", credentials=oauth(expired_token(), refresh_token=api.refresh_token))
+
+    assert sentence in result.errors["pages"]
+    assert "CONNECTOR_CONFIG" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("status", [302, 307, 308])
+def test_a_refresh_token_goes_to_no_other_host_and_its_answer_is_not_waited_for_without_end(
+    workspace: Workspace, api: StandIn, naps: list[float], monkeypatch: Any, status: int
+) -> None:
+    workspace.add_page(title="Home")
+    api.answer(on("POST", "/v1/oauth/token", Answer(status, "", {"Location": "https://example.com/"})))
+    sent: list[tuple[str, Any]] = []
+    send = HTTPAdapter.send
+
+    def note(adapter: Any, request: Any, **how: Any) -> Any:
+        sent.append((request.url, how["timeout"]))
+        return send(adapter, request, **how)
+
+    monkeypatch.setattr(HTTPAdapter, "send", note)
+
+    result = sync("pages", credentials=oauth(expired_token(), refresh_token=api.refresh_token))
+
+    assert "the token refresh failed" in result.errors["pages"]
+    assert {url.split("/")[2] for url, _ in sent} == {"api.notion.com"}
+    assert all(min(timeout) > 0 for _, timeout in sent)
 
 
 SECRETS = [

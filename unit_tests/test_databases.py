@@ -575,7 +575,9 @@ def test_the_check_of_a_choice_costs_at_most_two_requests(two_databases: Json, a
     assert len(api.requests) <= 2
 
 
-@pytest.mark.parametrize("link", ["Tasks", "https://www.notion.so/acme/Tasks", "", "0123"])
+@pytest.mark.parametrize(
+    "link", ["Tasks", "https://www.notion.so/acme/Tasks", "https://[acme].notion.site/Tasks", "", "0123"]
+)
 def test_a_link_that_cannot_be_read_is_refused_by_check_and_discover(
     two_databases: Json, api: StandIn, link: str
 ) -> None:

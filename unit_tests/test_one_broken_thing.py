@@ -285,6 +285,7 @@ def test_a_saved_state_lies_in_the_future(workspace: Workspace, api: StandIn, pa
 
 
 MALFORMED_STATES: list[Any] = [
+    {"last_edited_time": "26-01-01T00:00:00.000Z"},
     {"last_edited_time": ""},
     {"last_edited_time": None},
     {"last_edited_time": 7},
@@ -401,6 +402,23 @@ def test_the_character_u_0000_in_texts(workspace: Workspace, api: StandIn) -> No
     assert "\\u0000" not in result.output
     (warning,) = result.warnings
     assert "U+0000" in warning
+
+
+def test_half_a_character_in_texts(workspace: Workspace, api: StandIn) -> None:
+    workspace.add_block(workspace.add_page(title="A-HERE-B 🌱"), text="C-HERE-D 🌱")
+
+    def cut(request: Request) -> Answer:
+        body = json.dumps(request.normal().body).replace("HERE", "\\ud83d")
+        return Answer(200, body, {"Content-Type": "application/json"})
+
+    api.answer(cut)
+
+    result = sync("blocks", "pages", "page_markdown")
+
+    assert result.records["blocks"][0]["plain_text"] == "C--D 🌱"
+    assert result.records["page_markdown"][0]["title"] == "A--B 🌱"
+    (warning,) = result.warnings
+    assert "half a character" in warning
 
 
 def test_a_text_about_the_character_u_0000_stays_as_it_is(workspace: Workspace, api: StandIn) -> None:

@@ -58,6 +58,21 @@ def test_429_529_wait_as_long_as_retry_after_says_without_using_up_retries(
     assert {r.path.split("/")[3] for r in api.requests if "children" in r.path} == {page}
 
 
+@pytest.mark.parametrize("body", ["error code: 1015", "", "<html>Slow down</html>"])
+def test_429_of_the_networks_edge_waits_as_well_without_using_up_retries(
+    workspace: Workspace, api: StandIn, naps: list[float], body: str
+) -> None:
+    small(workspace)
+    api.answer(times(30, on("GET", CHILDREN, Answer(429, body, {"Retry-After": "20"}))))
+
+    result = sync("blocks", num_workers=1)
+
+    assert (len(result.ids("blocks")), result.errors) == (3, {})
+    assert api.count("GET /v1/blocks/{id}/children", 429) == 30
+    sizes = {request.query.get("page_size") for request in api.requests if request.path.endswith("/children")}
+    assert sizes == {"100"}
+
+
 def test_429_that_lasts_long_leaves_all_retries_to_errors_after_it(
     workspace: Workspace, api: StandIn, naps: list[float]
 ) -> None:
