@@ -9,7 +9,7 @@ from airbyte_cdk.sources.types import Record, StreamSlice
 
 from source_notion.components import PageContentRetriever
 from source_notion.objects import reason_of
-from source_notion.plain_text import V1, MarkdownReader
+from source_notion.plain_text import V1, V2, MarkdownReader
 from source_notion.responses import body_of
 from source_notion.retriever import Listing, RecordsOfResponse, with_extra
 
@@ -21,12 +21,9 @@ class MarkdownRetriever(PageContentRetriever):
     Notion stops after some 20,000 blocks and lists those it left out, with a tag in their place:
     https://developers.notion.com/reference/retrieve-page-markdown
 
-    Attributes:
-        markdown_version: the version of markdown to ask for. If Notion refuses it, the rest of the sync asks for none:
-            https://developers.notion.com/guides/data-apis/migrate-to-notion-flavored-markdown
+    It asks for version 2, the default of the API's next version. If Notion refuses it, the rest of the sync asks for none:
+    https://developers.notion.com/guides/data-apis/migrate-to-notion-flavored-markdown
     """
-
-    markdown_version: str = V1
 
     def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
         def answer_about(block_id: str, version: str) -> Optional[Record]:
@@ -36,7 +33,7 @@ class MarkdownRetriever(PageContentRetriever):
 
         page_id = stream_slice.extra_fields["page_id"]
         # If it is refused for a block only, the whole page is read once more.
-        for version in [V1] if self.workspace.refuses_markdown_version else [self.markdown_version, V1]:
+        for version in [V1] if self.workspace.refuses_markdown_version else [V2, V1]:
             page = answer_about(page_id, version)
             markdown, missing, is_cut_off = self._completed(page or {}, version, answer_about)
             if version == V1 or not self.workspace.refuses_markdown_version:

@@ -33,15 +33,14 @@ class PageRouter(SubstreamPartitionRouter):
         discovers: whether this stream discovers pages.
         as_one: whether to give one slice for all pages, which reads `due_pages`.
         max_under_way: how many pages may be read at once; with more, the state would lag behind.
-        seconds_between_states: how often to emit a state; the runtime does so every ten minutes.
     """
 
     only_changed_pages: bool = True
     discovers: bool = False
     as_one: bool = False
     max_under_way: str = "2"
-    seconds_between_states: float = 30.0
 
+    SECONDS_BETWEEN_STATES = 30.0  # the runtime emits one every ten minutes
     MAX_FAILURES_IN_A_ROW: ClassVar[int] = 50  # after so many, something larger is broken
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
@@ -115,7 +114,7 @@ class PageRouter(SubstreamPartitionRouter):
             progress.finish(page_id, has_failed, discovery)
             self._changed.notify()
             self._workspace.remember(discovery)
-            if time.time() - progress.emitted_at > self.seconds_between_states:
+            if time.time() - progress.emitted_at > self.SECONDS_BETWEEN_STATES:
                 progress.emitted_at = time.time()
                 emit_state(self.get_stream_state())
             self._report_if_finished()

@@ -56,16 +56,14 @@ class PageStateMigration(ListingStateMigration):
       …}}]}`, with either of `state` and `states` missing at times. Without `state`, the pages in `states` are known and
       any other page is not.
 
-    Attributes:
-        only_changed_pages: whether the state also says which pages to read.
-        discovers: whether the stream discovers pages for all others.
+    What the stream's router says of it holds here too: the attributes of `PageRouter`.
     """
 
     config: Mapping[str, Any]
-    only_changed_pages: bool = True
-    discovers: bool = False
 
     def _migrated(self, state: Mapping[str, Any]) -> Mapping[str, Any]:
+        router: Any = self.declarative_stream.retriever.partition_router  # type: ignore[union-attr]
+        reads_changed_only = router.get("only_changed_pages", True)
         parents = state.get("parent_state") or {}
         cursor = state.get("state") or ({} if parents else state)
         pages: PageState = {**parents.get(PARENT, {})}
@@ -80,13 +78,13 @@ class PageStateMigration(ListingStateMigration):
             pages = {"delivered": _of_single_pages(state["states"])}
         if "pages" in parents:
             pages = _of_first_version(parents["pages"])
-        if not self.only_changed_pages:  # the settings say how far back it lists
+        if not reads_changed_only:  # the settings say how far back it lists
             pages.pop("last_edited_time", None)
         if "last_edited_time" in pages:
             _past_time(pages["last_edited_time"])
-        if self.discovers:
+        if router.get("discovers"):
             Workspace.of(self.config).recall(pages.get("discovered") or {})
-        return {**migrated, "parent_state": {PARENT: pages if parents or self.only_changed_pages else {}}}
+        return {**migrated, "parent_state": {PARENT: pages if parents or reads_changed_only else {}}}
 
 
 def _past_time(value: Any) -> datetime:
