@@ -1,7 +1,7 @@
 """How far a stream over pages has come: which pages are due, and the state that says so.
 
-`docs/architecture.md` draws how one state follows another. Pages are read from the one edited longest ago to the newest, so one place says nearly all: every page up to it is
-delivered, or in `open`, or in `failed`.
+`docs/architecture.md` draws how one state follows another. Pages are read from the one edited longest ago to the newest,
+so one place says nearly all: every page up to it is delivered, or in `open`, or in `failed`.
 """
 
 from collections import Counter
@@ -16,39 +16,25 @@ from source_notion.workspace import Discovered, Discovery, FoundPage
 
 
 class UnderWay(TypedDict, total=False):
-    """While a sync runs: when it began, how far back it lists, the place (a time and an id) up to which it has come,
-    and what it left open. `taken_up` is what was new to it or owed, and is listed by now: of that too, it has read all
-    up to that place. If it stopped early, pages that it never came to may hold what is older than the cursor.
-    """
+    """What the state says while a sync runs, and after one that was cut off."""
 
     began: str
-    since: str
-    reached: list[str]
-    open: list[str]
-    taken_up: list[str]
-    has_stopped: bool
+    since: str  # how far back it lists
+    reached: list[str]  # the place up to which it has come: a time and an id
+    open: list[str]  # pages up to there that are not read yet
+    taken_up: list[str]  # what was new to the stream or owed, and is listed by now: that, too, is read up to there
+    has_stopped: bool  # after many failures: pages that it never came to may hold what is older than the cursor
 
 
 class PageState(TypedDict, total=False):
-    """The saved state of a stream over pages, under its parent's name in `parent_state`.
+    """The saved state of a stream over pages, under its parent's name in `parent_state`."""
 
-    Attributes:
-        last_edited_time: the next listing goes back to this time, less the lookback window.
-        delivered: pages of that window that need not be read again, and their times.
-        failed: pages that could not be read, or not yet, and since when something in them may be missing; the next sync
-            reads them.
-        owed: what could not be asked beside the records, and since when something in it may be missing.
-        discovered: what only other pages know, and this stream has read.
-        asked_since: set if the last sync asked only about pages edited since a time. Of older ones, anything may be missing.
-        under_way: only while a sync runs; `last_edited_time` is then as it was before.
-    """
-
-    last_edited_time: str
-    delivered: dict[str, str]
-    failed: dict[str, str]
-    owed: dict[str, str]
-    discovered: Discovered
-    asked_since: str
+    last_edited_time: str  # the next listing goes back to it, less the lookback window; as before while a sync runs
+    delivered: dict[str, str]  # pages of that window that need not be read again, and their times
+    failed: dict[str, str]  # pages to be read by the next sync, and since when something in them may be missing
+    owed: dict[str, str]  # what could not be asked beside the records, and since when something in it may be missing
+    discovered: Discovered  # what only other pages know, and this stream has read
+    asked_since: str  # set if pages edited before it were not asked about: of them, anything may be missing
     under_way: UnderWay
 
 
@@ -62,37 +48,16 @@ class Wanted(NamedTuple):
 
 
 class DuePage(NamedTuple):
-    """A page to be read. Its order is that of the reading.
+    """A page to be read. Its order is that of the reading."""
 
-    Attributes:
-        place: when it was edited; no later than the sync began, for some pages are dated in the future.
-        may_have_gaps: whether something in it that is older than the state may be missing.
-        last_edited_time: when it was edited, as Notion says it.
-    """
-
-    place: str
+    place: str  # when it was edited; no later than the sync began, for some pages are dated in the future
     id: str
-    may_have_gaps: bool
-    last_edited_time: Optional[str]
+    may_have_gaps: bool  # whether something in it that is older than the state may be missing
+    last_edited_time: Optional[str]  # as Notion says it
 
 
 class Progress:
-    """How far one sync is with the pages of a stream.
-
-    Attributes:
-        began: when the sync began, or the one that it resumes.
-        due: the pages to be read, by id.
-        under_way: those that are being read.
-        ways: how many pages were found in which way.
-        is_complete: whether all that is due was given out.
-        has_stopped: whether this sync, or the one that it resumes, stopped before that.
-        listed_to: the time since which listings show what was edited.
-        back_to: the time since which something may be missing, if only of what is owed.
-        discovered: how many pages were discovered.
-        emitted_at: when the state was last emitted, in seconds.
-        failures_in_a_row: how many pages failed since the last one that did not.
-        asked_since: the time before which pages are passed by, whether they changed or not; empty if none are.
-    """
+    """How far one sync is with the pages of a stream."""
 
     MAX_DELIVERED = 1000  # more would make the state large; what it does not hold is read again
 
@@ -102,15 +67,15 @@ class Progress:
             has_stopped = under_way.get("has_stopped", False)
             under_way = {"began": began, "reached": ["", ""], "open": [], "taken_up": [], "has_stopped": has_stopped}
         known = before.get("discovered") or {}
-        self.began = under_way["began"]
-        self.asked_since = since if reads_all and since > LONG_AGO else ""
+        self.began = under_way["began"]  # or the sync that this one resumes
+        self.asked_since = since if reads_all and since > LONG_AGO else ""  # older pages are passed by, changed or not
         self.due: dict[str, DuePage] = {}
-        self.under_way: set[str] = set()
-        self.ways: Counter[str] = Counter()
-        self.is_complete = False
-        self.has_stopped = under_way.get("has_stopped", False)
+        self.under_way: set[str] = set()  # being read
+        self.ways: Counter[str] = Counter()  # how many pages were found in which way
+        self.is_complete = False  # whether all that is due was given out
+        self.has_stopped = under_way.get("has_stopped", False)  # before that, or the sync that it resumes has
         self.discovered = 0
-        self.emitted_at = 0.0
+        self.emitted_at = 0.0  # when the state was, in seconds
         self.failures_in_a_row = 0
         self._before = before
         self._since = since
@@ -123,8 +88,8 @@ class Progress:
         self._owed = before.get("owed") or {}
         self._waiting: set[str] = set()  # discovered, and not read yet
         self._known = {*known.get("pages", []), *known.get("databases", [])}
-        self.listed_to = min([since, *self._failed.values()])
-        self.back_to = min([self.listed_to, *self._owed.values()])
+        self.listed_to = min([since, *self._failed.values()])  # listings show what was edited since
+        self.back_to = min([self.listed_to, *self._owed.values()])  # since then, something may be missing
         self._times: dict[str, str] = {}
         self._newest = ""
 

@@ -40,25 +40,19 @@ RecordsOfResponse = Callable[[Any], Iterable[Record]]
 
 
 class Listing:
-    """One listing on its way from answer to answer: each version of a record once, and an error if it ends too early.
-
-    Attributes:
-        answers: how many it took so far.
-        left_in_answer: how many records of the last answer are still to come.
-        versions: hashes of the versions of records that it gave so far, which take a quarter of the memory.
-        is_incomplete: whether Notion says that it ends early, after 10,000 results.
-            https://developers.notion.com/guides/data-apis/query-large-data-sources
-    """
+    """One listing on its way from answer to answer: each version of a record once, and an error if it ends too early."""
 
     # Answers may be empty or short, but this many in a row without a new record lead nowhere:
     # https://github.com/dust-tt/dust/pull/8486
     MAX_ANSWERS_WITHOUT_NEWS = 50
 
     def __init__(self, stream: str) -> None:
-        self.answers = self.left_in_answer = self._answers_without_news = 0
+        self.answers = self._answers_without_news = 0
+        self.left_in_answer = 0  # records of the last answer that are still to come
+        # Notion ends it after 10,000 results: https://developers.notion.com/guides/data-apis/query-large-data-sources
         self.is_incomplete = False
         self._stream = stream
-        self.versions: set[int] = set()
+        self.versions: set[int] = set()  # hashes, which take a quarter of the memory
         self._items: set[int] = set()
         self._cursors: set[str] = set()
 

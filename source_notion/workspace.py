@@ -71,43 +71,25 @@ class Discovery:
 
 
 class Workspace(SharedInSync):
-    """What the streams of one sync know.
-
-    Attributes:
-        places: where pages, data sources, databases and blocks are; None for what is out of sight.
-        with_files: the ids of the pages that hold files themselves.
-        items: what was asked for by its id.
-        unanswered: the ids of what could not be asked, and why.
-        asking: held while an item is asked for.
-        data_sources: all of them, once they were listed.
-        lists: complete listings of pages, by what they were asked for.
-        new: the pages that this sync discovered.
-        pages: all discovered pages, of earlier syncs too.
-        databases: all discovered databases.
-        unclear: blocks of which Notion does not say where they are.
-        gone: pages that were asked for and are deleted, or no longer shared.
-        ended: the streams that have read what was listed or discovered so far, and no more.
-        has_discovering_stream: whether a stream of this sync discovers pages.
-        refuses_markdown_version: whether Notion gives markdown in its default version only.
-    """
+    """What the streams of one sync know."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
-        self.places: dict[str, Optional[Place]] = {}
-        self.with_files: set[str] = set()
-        self.items: dict[tuple[str, str], Any] = {}
-        self.unanswered: dict[str, str] = {}
-        self.asking: dict[str, Lock] = defaultdict(Lock)
-        self.data_sources: Optional[list[Page]] = None
-        self.lists: dict[str, PageFile] = {}
-        self.new = PageFile()
-        self.pages: dict[str, None] = {}
+        self.places: dict[str, Optional[Place]] = {}  # of pages, databases and blocks; None for what is out of sight
+        self.with_files: set[str] = set()  # pages that hold files themselves
+        self.items: dict[tuple[str, str], Any] = {}  # what was asked for by its id
+        self.unanswered: dict[str, str] = {}  # what could not be asked, and why
+        self.asking: dict[str, Lock] = defaultdict(Lock)  # held while an item is asked for
+        self.data_sources: Optional[list[Page]] = None  # all of them, once they were listed
+        self.lists: dict[str, PageFile] = {}  # complete listings, by what they were asked for
+        self.new = PageFile()  # what this sync discovered
+        self.pages: dict[str, None] = {}  # all that were discovered, by earlier syncs too
         self.databases: dict[str, None] = {}
-        self.unclear: set[str] = set()
-        self.gone: set[str] = set()
-        self.ended: list[str] = []
+        self.unclear: set[str] = set()  # blocks of which Notion does not say where they are
+        self.gone: set[str] = set()  # pages that were asked for and are deleted, or no longer shared
+        self.ended: list[str] = []  # streams that have read what was listed or discovered so far, and no more
         self.has_discovering_stream = False
-        self.refuses_markdown_version = False
+        self.refuses_markdown_version = False  # Notion gives it in its default version only
         self._claimed: set[str] = set()
 
     def note(self, item: Mapping[str, Any]) -> None:
