@@ -56,17 +56,13 @@ class NotionAuthenticator(DeclarativeSingleUseRefreshTokenOauth2Authenticator):
     once: the new pair goes back to the platform as a CONNECTOR_CONFIG message. The runtime's SelectiveAuthenticator
     fails before it can say that credentials are missing, and its OAuth authenticators go by expiry dates.
     https://developers.notion.com/reference/refresh-a-token
-
-    Attributes:
-        access_token_paths: for each `credentials.auth_type`, where the access token is in the configuration.
-        token_refresh_endpoint: the address that takes the refresh token.
-        notion_version: the version of the API.
     """
 
     config: Mapping[str, Any]
+    # For each `credentials.auth_type`, where the access token is in the configuration.
     access_token_paths: Mapping[str, list[str]]
-    token_refresh_endpoint: str
-    notion_version: str
+    token_refresh_endpoint: str  # the address that takes the refresh token
+    notion_version: str  # the version of the API
 
     def __post_init__(self) -> None:
         self._gate = RateLimitGate.of(self.config)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any, Optional
+from typing import Any
 
 from airbyte_cdk.sources.declarative.retrievers.retriever import Retriever
 from airbyte_cdk.sources.types import Record, StreamSlice
@@ -39,13 +39,13 @@ def refuse_impossible_start_date(config: Mapping[str, Any]) -> None:
 
 @dataclass
 class CheckRetriever(SearchRetriever):
-    """Reads one item of whatever is shared, for the connection check, and looks for what the settings name."""
+    """Reads one item of whatever is shared, in scope or not, and looks for what the settings name."""
 
-    tables: Optional[Retriever] = None
+    tables: Retriever = None  # type: ignore[assignment]  # finds the tables, and fails for one that is not found
 
     def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
         refuse_impossible_start_date(self.config)
-        self.lookup.check_roots()  # type: ignore[union-attr]
+        self.lookup.check_roots()
         choice = self.config.get("databases") or {}
         if self.tables and choice.get("selection") == "some":
             list(self.tables.read_records({}, stream_slice))  # fails for one that is not found

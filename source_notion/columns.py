@@ -15,17 +15,12 @@ from source_notion.objects import fields_of, plain_text
 
 
 class ColumnType(NamedTuple):
-    """One of the columns that a type of property gives.
+    """One of the columns that a type of property gives."""
 
-    Attributes:
-        schema: the JSON schema of the column.
-        read: makes the column's value of the API's, which is not null; may raise what is in `MALFORMED`.
-        suffix: what follows the property's name; empty for the first column of each type.
-    """
-
-    schema: Mapping[str, Any]
+    schema: Mapping[str, Any]  # the JSON schema of the column
+    # Makes the column's value of the API's, which is not null; may raise what is in `MALFORMED`.
     read: Callable[[Any], Any] = lambda value: value
-    suffix: str = ""
+    suffix: str = ""  # what follows the property's name; empty for the first column of each type
 
     def value_of(self, value: Any) -> Any:
         """The column's value; raises one of `MALFORMED` if it would not fit the column."""

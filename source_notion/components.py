@@ -32,12 +32,9 @@ class SearchRetriever(NotionRetriever):
     during the listing, which shifts the others back so that they come again. The runtime stops at the first record
     that is too old (`is_data_feed`), or reads everything.
     https://developers.notion.com/reference/search-optimizations-and-limitations
-
-    Attributes:
-        lookup: tells what is in scope; without it, everything is.
     """
 
-    lookup: Optional[Lookup] = None
+    lookup: Lookup = None  # type: ignore[assignment]  # tells what is in scope; without it, everything is
 
     # So many items in a row that are too old end the listing.
     MAX_OLDER_ITEMS_IN_A_ROW: ClassVar[int] = 50
@@ -115,7 +112,7 @@ class PageListRetriever(SearchRetriever):
             self.workspace.lists[str(wanted)] = pages
         for pages in (self.workspace.lists[str(wanted)], self.workspace.new):
             for found in pages:
-                if self.lookup.is_in_scope(found.page["id"]):  # type: ignore[union-attr]
+                if self.lookup.is_in_scope(found.page["id"]):
                     yield Record(found._asdict(), self.name, stream_slice)
 
     def _list(self, records_of: RecordsOfResponse, wanted: Wanted) -> Iterator[FoundPage]:
@@ -139,7 +136,6 @@ class PageListRetriever(SearchRetriever):
     def _beside_search(self, wanted: Wanted, listed: Set[str]) -> Iterator[FoundPage]:
         """The rows of all data sources, and what listings do not show: the scope, what was discovered, failed or owed."""
         lookup, workspace, queried = self.lookup, self.workspace, set()
-        assert lookup is not None
         named, databases = {*wanted.failed}, []
         if not lookup.uses_search_only:
             named |= {*wanted.owed, *lookup.roots, *workspace.pages} - {ALL_DATA_SOURCES}
@@ -173,7 +169,6 @@ class PageListRetriever(SearchRetriever):
     def _rows_left_out(self, id: str, queried: set[str], wanted: Wanted) -> Iterator[FoundPage]:
         """The rows of those data sources of a database that search leaves out; it is forgotten if there are none."""
         lookup, workspace = self.lookup, self.workspace
-        assert lookup is not None
         left_out = [each for each in lookup.data_sources_of(id) if each not in queried]
         if not left_out and id not in workspace.unanswered:
             workspace.forget(id)
@@ -191,7 +186,7 @@ class PageListRetriever(SearchRetriever):
         since = wanted.owed.get(origin, wanted.since)
         if discovered and discovered not in wanted.known_databases:
             since = InterpolatedString.create(self.start_date, parameters={}).eval(self.config)
-        for row in self.lookup.rows_of(data_source_id, since):  # type: ignore[union-attr]
+        for row in self.lookup.rows_of(data_source_id, since):
             yield FoundPage("database", row, origin)
 
 
@@ -210,7 +205,7 @@ class PagesRetriever(PageListRetriever):
         else:
             pages = (found.page for found in router.due_pages())
         for page in pages:
-            path = self.lookup.path_of(page["id"])  # type: ignore[union-attr]
+            path = self.lookup.path_of(page["id"])
             page["path"] = None if path is None else [id for id, _ in path]
             page["path_titles"] = None if path is None else [title for _, title in path]
             page["depth"] = None if path is None else len(path)
@@ -223,12 +218,9 @@ class PageContentRetriever(NotionRetriever):
 
     A page that fails costs only itself: the state names it, and the stream ends as failed. The runtime's retriever
     would hold the state back at such a page for ever.
-
-    Attributes:
-        lookup: tells where pages are, and asks for those that no listing has shown.
     """
 
-    lookup: Optional[Lookup] = None
+    lookup: Lookup = None  # type: ignore[assignment]  # tells where pages are, and asks for those that nothing lists
 
     def read_records(
         self, records_schema: Mapping[str, Any], stream_slice: Optional[StreamSlice] = None
@@ -350,7 +342,7 @@ class BlockTreeRetriever(PageContentRetriever):
         """
         id, lookup, claim, discovery = block["id"], self.lookup, self.workspace.claim, page["discovery"]
         self.workspace.places.setdefault(path[-1], Place(None, "page_id", page["page_id"]))
-        if lookup is None or lookup.uses_search_only:
+        if lookup.uses_search_only:
             return
         progress = self.partition_router.progress  # type: ignore[union-attr]
         back_to = progress.back_to if page["may_have_gaps"] else progress.listed_to
@@ -371,17 +363,13 @@ class BlockTreeRetriever(PageContentRetriever):
 
 @dataclass
 class BlockCommentsRetriever(BlockTreeRetriever):
-    """Reads the comments on each block of a page, which takes a request for each block.
+    """Reads the comments on each block of a page, which takes a request for each block."""
 
-    Attributes:
-        comments: lists the comments on one block.
-    """
-
-    comments: Optional[Retriever] = None
+    comments: Retriever = None  # type: ignore[assignment]  # lists the comments on one block
 
     def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
         for block in super()._read_pages(records_generator_fn, stream_slice):
             on_block = with_extra(stream_slice, block_id=block["id"])
-            for comment in self.comments.read_records({}, on_block):  # type: ignore[union-attr]
+            for comment in self.comments.read_records({}, on_block):
                 where = {"page_id": block["page_id"], "block_id": block["id"]}
                 yield Record({**comment, **where}, block.stream_name, block.associated_slice)  # type: ignore[dict-item]

@@ -66,14 +66,10 @@ class FilesRetriever(BlockTreeRetriever):
     """Reads a page and its blocks, and gives the files on them; with `fetch_files`, fetches those that Notion stores.
 
     The runtime tells no component whether the catalog asks for files (`include_files`), so a setting does.
-
-    Attributes:
-        objects: gets a page or a block by its id.
-        file_uploader: the runtime's, of which only the requester is used: see `downloads.py`.
     """
 
-    objects: Optional[Retriever] = None
-    file_uploader: Any = None
+    objects: Retriever = None  # type: ignore[assignment]  # gets a page or a block by its id
+    file_uploader: Any = None  # the runtime's, of which only the requester is used: see `downloads.py`
 
     NOT_WHOLE: ClassVar[str] = "Some of its files could not be fetched, as the warnings say. The next sync tries again."
 
@@ -98,7 +94,7 @@ class FilesRetriever(BlockTreeRetriever):
 
     def _item(self, endpoint: str, id: str, stream_slice: StreamSlice) -> Optional[Mapping[str, Any]]:
         of_item = with_extra(stream_slice, endpoint=endpoint, id=id)
-        items: Any = self.objects.read_records({}, of_item)  # type: ignore[union-attr]
+        items: Any = self.objects.read_records({}, of_item)
         return next(iter(items), None)
 
     def _fetch_or_warn(self, record: Record) -> bool:
@@ -140,7 +136,7 @@ class FilesRetriever(BlockTreeRetriever):
         if not link:
             raise NotFetched("Notion gives no link to it.")
         place = self.workspace.places.get(page_id)
-        above = [title for _, title in self.lookup.path_of(page_id) or []]  # type: ignore[union-attr]
+        above = [title for _, title in self.lookup.path_of(page_id) or []]
         path = path_for([*above, (place and place.title) or ""], record["name"] or "", record["id"])
         relative = f"{self.name}/{path}"
         target = Path(get_files_directory(), relative)

@@ -27,16 +27,11 @@ class Lookup(NotionRetriever):
     """Gets single pages, databases, data sources and blocks, each once in a sync, and the rows of data sources.
 
     The runtime has no component that asks for something on the way: its requests belong to a stream.
-
-    Attributes:
-        data_sources: lists all data sources.
-        rows: lists the rows of one data source that were edited since a time.
-        start_date: the time from which on the rows of a database are read that is new.
     """
 
-    data_sources: Optional[Retriever] = None
-    rows: Optional[Retriever] = None
-    start_date: str = ""
+    data_sources: Retriever = None  # type: ignore[assignment]  # lists all data sources
+    rows: Retriever = None  # type: ignore[assignment]  # lists those of one data source that were edited since a time
+    start_date: str = ""  # the time from which on the rows of a database are read that is new
 
     ENDPOINTS: ClassVar[Mapping[Optional[str], str]] = {
         "page_id": "pages",

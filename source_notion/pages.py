@@ -27,18 +27,12 @@ class PageRouter(SubstreamPartitionRouter):
     Search lists the newest first. Read in that order, no state would be true before the end; read from the oldest up,
     a sync that is cut off goes on where it was. The runtime's own router keeps the order of the parent stream, and
     moves its state only at the end.
-
-    Attributes:
-        only_changed_pages: whether to read the pages edited since the last sync, or all.
-        discovers: whether this stream discovers pages.
-        as_one: whether to give one slice for all pages, which reads `due_pages`.
-        max_under_way: how many pages may be read at once; with more, the state would lag behind.
     """
 
-    only_changed_pages: bool = True
-    discovers: bool = False
-    as_one: bool = False
-    max_under_way: str = "2"
+    only_changed_pages: bool = True  # whether to read the pages edited since the last sync, or all
+    discovers: bool = False  # whether this stream discovers pages
+    as_one: bool = False  # whether to give one slice for all pages, which reads `due_pages`
+    max_under_way: str = "2"  # how many pages may be read at once; with more, the state would lag behind
 
     SECONDS_BETWEEN_STATES = 30.0  # the runtime emits one every ten minutes
     MAX_FAILURES_IN_A_ROW: ClassVar[int] = 50  # after so many, something larger is broken

@@ -16,15 +16,11 @@ V1, V2 = "v1", "v2"
 
 
 class Tag(NamedTuple):
-    """What a tag does to the text around it.
+    """What a tag does to the text around it."""
 
-    Attributes:
-        kind: `block` begins a new line, `cell` a cell of a table; `br` is a line break; `inline` does nothing.
-        words: the attributes that hold words, in lower case and without hyphens.
-    """
-
+    # `block` begins a new line, `cell` a cell of a table; `br` is a line break; `inline` does nothing.
     kind: str = "block"
-    words: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()  # the attributes that hold words, in lower case and without hyphens
 
 
 # The tags that do more than begin a new line. A name with a hyphen may be listed by its first part.

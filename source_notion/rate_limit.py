@@ -22,9 +22,6 @@ class RateLimitGate(SharedInSync):
     Notion counts requests in fixed windows of a minute. A second limit holds for the whole workspace, where a wait may
     take many minutes. The runtime's `HTTPAPIBudget` does not read `Retry-After`.
     https://developers.notion.com/reference/request-limits
-
-    Attributes:
-        began: when the sync began, by the `Date` of its first answer: this machine's clock may be wrong.
     """
 
     SECONDS_WITHOUT_ADVICE = 10.0
@@ -32,7 +29,7 @@ class RateLimitGate(SharedInSync):
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
-        self.began = ""
+        self.began = ""  # by the `Date` of the sync's first answer: this machine's clock may be wrong
         self._opens_at = 0.0
         self._shortest_wait = 1.0
         self._turn = Lock()

@@ -39,12 +39,9 @@ class NewComments(RecordFilter):
 
     A comment does not touch its page, so comments are asked for on each page. Those of a page that was edited since the
     state, or of which something may be missing, may be older than the state.
-
-    Attributes:
-        start_date: comments before it are never kept.
     """
 
-    start_date: str = ""
+    start_date: str = ""  # comments before it are never kept
 
     @cached_property
     def _start(self) -> str:

@@ -23,12 +23,9 @@ class NotionErrorHandler(DefaultErrorHandler):
 
     The runtime would take an answer 200 that is cut off, or not the object expected, for an empty
     page. Here it goes through the same filters as an error, and is asked for again if none matches.
-
-    Attributes:
-        expected_objects: what a good answer may be: a `list`, or the single object asked for.
     """
 
-    expected_objects: Sequence[str] = ("list",)
+    expected_objects: Sequence[str] = ("list",)  # what a good answer may be: a `list`, or the single object asked for
 
     def interpret_response(self, response_or_exception: Any) -> ErrorResolution:
         if isinstance(response_or_exception, Exception):

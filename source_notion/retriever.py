@@ -159,21 +159,15 @@ class NotionRetriever(SimpleRetriever):
     """Reads a listing to its true end, each version of a record once, and says what it skipped.
 
     The runtime's retriever takes a listing that repeats, or ends before its end, for a whole one.
-
-    Attributes:
-        cursor: the stream's cursor, as the runtime built it.
-        partition_router: the stream's partition router, if it has one.
-        smaller_pages: how far to reduce the page size if Notion cannot make a page: the fields of the runtime's
-            `PageSizeReduction`, which it accepts from its own retriever only.
-        max_restarts: how often a listing may start over without getting further.
-        failure_when_empty: a message to fail with if a listing holds nothing at all.
     """
 
-    cursor: Optional[Cursor] = None
-    partition_router: Optional[PartitionRouter] = None
+    cursor: Optional[Cursor] = None  # the stream's cursor, as the runtime built it
+    partition_router: Optional[PartitionRouter] = None  # the stream's partition router, if it has one
+    # How far to reduce the page size if Notion cannot make a page: the fields of the runtime's `PageSizeReduction`,
+    # which it accepts from its own retriever only.
     smaller_pages: Optional[dict[str, Any]] = None
-    max_restarts: int = 3
-    failure_when_empty: Optional[str] = None
+    max_restarts: int = 3  # how often a listing may start over without getting further
+    failure_when_empty: Optional[str] = None  # a message to fail with if a listing holds nothing at all
 
     # Objects that say when they were created, unless Notion gives only their ids.
     DATED: ClassVar[frozenset[str]] = frozenset({"page", "data_source", "database", "block", "comment"})

@@ -26,15 +26,11 @@ class TableFinder(Retriever):
     The shape is `{"name": of the stream, "table": the data source's id and properties, as JSON text}`. As text,
     properties pass through the manifest untouched, whatever their names hold. If the data sources cannot be listed, the
     one record is a table that fails `discover`; a read has no such stream, and goes on without tables.
-
-    Attributes:
-        lookup: lists the data sources.
-        all_must_be_found: whether to fail if a chosen database is not found, or to warn.
     """
 
     config: Mapping[str, Any]
-    lookup: Lookup
-    all_must_be_found: bool = False
+    lookup: Lookup  # lists the data sources
+    all_must_be_found: bool = False  # whether to fail if a chosen database is not found, or to warn
 
     def read_records(
         self, records_schema: Mapping[str, Any], stream_slice: Optional[StreamSlice] = None

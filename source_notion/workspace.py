@@ -29,15 +29,11 @@ class Place(NamedTuple):
 
 
 class FoundPage(NamedTuple):
-    """A page, and how it was found: by `search`, in its `database`, or in its `parent`.
-
-    Attributes:
-        origin: the page or database by which it was discovered; empty if listings show it.
-    """
+    """A page, and how it was found: by `search`, in its `database`, or in its `parent`."""
 
     way: str
     page: Page
-    origin: str = ""
+    origin: str = ""  # the page or database by which it was discovered; empty if listings show it
 
 
 class PageFile:
