@@ -11,7 +11,7 @@ from airbyte_cdk.sources.types import Record, StreamSlice
 
 from source_notion.components import SearchRetriever
 from source_notion.objects import config_error
-from source_notion.retriever import NotionRetriever, RecordsOfResponse
+from source_notion.retriever import Listing, RecordsOfResponse
 
 
 def refuse_impossible_start_date(config: Mapping[str, Any]) -> None:
@@ -42,12 +42,15 @@ class CheckRetriever(SearchRetriever):
     """Reads one item of whatever is shared, in scope or not, and looks for what the settings name."""
 
     tables: Retriever = None  # type: ignore[assignment]  # finds the tables, and fails for one that is not found
+    failure_when_empty: str = ""  # the message to fail with if nothing is shared
 
     def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
         refuse_impossible_start_date(self.config)
         self.lookup.check_roots()
         choice = self.config.get("databases") or {}
-        if self.tables and choice.get("selection") == "some":
-            list(self.tables.read_records({}, stream_slice))  # fails for one that is not found
-        # Not as search is read: one item is enough, in scope or not.
-        yield from NotionRetriever._read_pages(self, records_generator_fn, stream_slice)
+        if choice.get("selection") == "some":
+            list(self.tables.read_records({}, stream_slice))
+        listing = Listing(self.name)
+        yield from self.read_listing(listing, records_generator_fn, stream_slice)
+        if not listing.versions:
+            raise config_error(self.failure_when_empty)

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 from typing import Any, ClassVar, Optional
 
 from airbyte_cdk.models import FailureType
-from airbyte_cdk.sources.declarative.interpolation import InterpolatedString
 from airbyte_cdk.sources.declarative.retrievers.retriever import Retriever
 from airbyte_cdk.sources.streams.core import StreamData
 from airbyte_cdk.sources.types import Record, StreamSlice
@@ -85,12 +84,7 @@ class PageListRetriever(SearchRetriever):
     The records are the fields of `FoundPage`. Search is documented as incomplete, so the rows of each data source come
     from its query, and pages that only other pages know are asked for by their ids.
     https://developers.notion.com/reference/search-optimizations-and-limitations
-
-    Attributes:
-        start_date: the time from which on the rows of a database are read that is new to the stream.
     """
-
-    start_date: str = ""
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
@@ -185,18 +179,14 @@ class PageListRetriever(SearchRetriever):
         origin = next((id for id in (data_source_id, ALL_DATA_SOURCES) if id in wanted.owed), discovered)
         since = wanted.owed.get(origin, wanted.since)
         if discovered and discovered not in wanted.known_databases:
-            since = InterpolatedString.create(self.start_date, parameters={}).eval(self.config)
+            since = min(since, self.lookup.start)
         for row in self.lookup.rows_of(data_source_id, since):
             yield FoundPage("database", row, origin)
 
 
 @dataclass
 class PagesRetriever(PageListRetriever):
-    """Reads the pages themselves, each with its place in the workspace.
-
-    A page gains `path` (the ids of the pages and data sources above it, from the top down), `path_titles` (their
-    titles) and `depth` (how many they are).
-    """
+    """Reads the pages themselves, each with its place in the workspace: the fields of `Lookup.path_of`."""
 
     def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
         router: PageRouter = self.partition_router  # type: ignore[assignment]
@@ -205,11 +195,7 @@ class PagesRetriever(PageListRetriever):
         else:
             pages = (found.page for found in router.due_pages())
         for page in pages:
-            path = self.lookup.path_of(page["id"])
-            page["path"] = None if path is None else [id for id, _ in path]
-            page["path_titles"] = None if path is None else [title for _, title in path]
-            page["depth"] = None if path is None else len(path)
-            yield Record(page, self.name, stream_slice)
+            yield Record({**page, **self.lookup.path_of(page["id"])}, self.name, stream_slice)
 
 
 @dataclass

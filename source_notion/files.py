@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar, Optional
+from typing import Any, Optional
 from urllib.parse import unquote, urlsplit
 
 from airbyte_cdk.models import AirbyteRecordMessageFileReference
@@ -71,8 +71,6 @@ class FilesRetriever(BlockTreeRetriever):
     objects: Retriever = None  # type: ignore[assignment]  # gets a page or a block by its id
     file_uploader: Any = None  # the runtime's, of which only the requester is used: see `downloads.py`
 
-    NOT_WHOLE: ClassVar[str] = "Some of its files could not be fetched, as the warnings say. The next sync tries again."
-
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
         # The runtime would hand each block to its uploader.
@@ -90,7 +88,9 @@ class FilesRetriever(BlockTreeRetriever):
                     is_whole &= self._fetch_or_warn(record)
                 yield record
         if not is_whole:
-            raise transient_error(self.NOT_WHOLE)
+            raise transient_error(
+                "Some of its files could not be fetched, as the warnings say. The next sync tries again."
+            )
 
     def _item(self, endpoint: str, id: str, stream_slice: StreamSlice) -> Optional[Mapping[str, Any]]:
         of_item = with_extra(stream_slice, endpoint=endpoint, id=id)
@@ -136,7 +136,7 @@ class FilesRetriever(BlockTreeRetriever):
         if not link:
             raise NotFetched("Notion gives no link to it.")
         place = self.workspace.places.get(page_id)
-        above = [title for _, title in self.lookup.path_of(page_id) or []]
+        above = self.lookup.path_of(page_id)["path_titles"] or []
         path = path_for([*above, (place and place.title) or ""], record["name"] or "", record["id"])
         relative = f"{self.name}/{path}"
         target = Path(get_files_directory(), relative)

@@ -21,6 +21,11 @@ from source_notion.workspace import Place
 
 ALL_DATA_SOURCES = "data_sources"
 
+# What to do about a page or database that the settings name and Notion does not show.
+HOW_TO_SHARE = (
+    "Open it in Notion, choose ••• > Connections, add this connection, and test again; or remove it from the list."
+)
+
 
 @dataclass
 class Lookup(NotionRetriever):
@@ -119,16 +124,17 @@ class Lookup(NotionRetriever):
         if response.status_code == 400 and stream_slice.extra_fields.get("endpoint") == "blocks":
             self.workspace.unclear.add(stream_slice.extra_fields["id"])
 
-    def path_of(self, item_id: str) -> Optional[list[tuple[str, str]]]:
-        """The ids and titles of the pages and data sources above an item, from the top down.
+    def path_of(self, item_id: str) -> dict[str, Any]:
+        """`path`, the ids of the pages and data sources above an item, from the top down; their `path_titles`; `depth`.
 
         The path begins where the connection begins to see. It costs a request for each parent that no listing of the
-        sync has shown; None if that is necessary, but only search is to be asked.
+        sync has shown; all are None if that is necessary, but only search is to be asked.
         """
         above = self._ancestors_of(item_id)
         if above is None:
-            return None
-        return [(id, place.title) for id, place in reversed(above.items()) if place.title is not None]
+            return dict.fromkeys(("path", "path_titles", "depth"))
+        titles = {id: place.title for id, place in reversed(above.items()) if place.title is not None}
+        return {"path": [*titles], "path_titles": [*titles.values()], "depth": len(titles)}
 
     def is_in_scope(self, item_id: str) -> bool:
         """Whether an item is one of the pages that the configuration names, or below one of them."""
@@ -159,10 +165,7 @@ class Lookup(NotionRetriever):
             if not any(self.get(kind, page_id) for kind in ("page_id", "database_id")):
                 if page_id in self.workspace.unanswered:
                     raise transient_error(self.workspace.unanswered[page_id])
-                raise config_error(
-                    f"The page {link} is not shared with this connection. Open it in Notion, choose ••• > "
-                    "Connections, add this connection, and test again; or remove it from the list."
-                )
+                raise config_error(f"The page {link} is not shared with this connection. {HOW_TO_SHARE}")
 
     def warn_if_gone(self, root: str) -> None:
         """Say that a page or database that the configuration names is out of sight by now."""

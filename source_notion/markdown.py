@@ -43,12 +43,12 @@ class MarkdownRetriever(PageContentRetriever):
         if is_cut_off:
             reason = "Notion cut off its markdown and does not say what is missing. The stream blocks has all of it."
             self.skipped.warn(self.name, f"the rest of page_id {page_id}", "cut off", reason)
-        path, place = self.lookup.path_of(page_id), self.workspace.places.get(page_id)
+        place = self.workspace.places.get(page_id)
         data = {
             "id": page_id,
             "last_edited_time": stream_slice.extra_fields["last_edited_time"],
             "title": place and place.title,
-            "path_titles": None if path is None else [title for _, title in path],
+            "path_titles": self.lookup.path_of(page_id)["path_titles"],
             "markdown": markdown,
             "markdown_version": version,
             "plain_text": markdown and MarkdownReader(markdown, version).words(),

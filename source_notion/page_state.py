@@ -62,27 +62,25 @@ class Progress:
     MAX_DELIVERED = 1000  # more would make the state large; what it does not hold is read again
 
     def __init__(self, before: PageState, since: str, began: str, reads_all: bool) -> None:
-        under_way = before.get("under_way") or {}
-        if not under_way or under_way.get("since", "") > since:  # what it passed by is due now
-            has_stopped = under_way.get("has_stopped", False)
-            under_way = {"began": began, "reached": ["", ""], "open": [], "taken_up": [], "has_stopped": has_stopped}
+        cut_off = before.get("under_way") or {}
+        resumed = cut_off if cut_off.get("since", "") <= since else {}  # else what it passed by is due now
         known = before.get("discovered") or {}
-        self.began = under_way["began"]  # or the sync that this one resumes
+        self.began = resumed.get("began", began)  # or the sync that this one resumes
         self.asked_since = since if reads_all and since > LONG_AGO else ""  # older pages are passed by, changed or not
         self.due: dict[str, DuePage] = {}
         self.under_way: set[str] = set()  # being read
         self.ways: Counter[str] = Counter()  # how many pages were found in which way
         self.is_complete = False  # whether all that is due was given out
-        self.has_stopped = under_way.get("has_stopped", False)  # before that, or the sync that it resumes has
+        self.has_stopped = cut_off.get("has_stopped", False)  # before that, or the sync that it resumes has
         self.discovered = 0
         self.emitted_at = 0.0  # when the state was, in seconds
         self.failures_in_a_row = 0
         self._before = before
         self._since = since
         self._reads_all = reads_all
-        self._reached = self._given_out = tuple(under_way["reached"])
-        self._open = dict.fromkeys(under_way["open"])
-        self._was_taken_up = frozenset(under_way.get("taken_up", []))
+        self._reached = self._given_out = tuple(resumed.get("reached", ("", "")))
+        self._open = dict.fromkeys(resumed.get("open", []))
+        self._was_taken_up = frozenset(resumed.get("taken_up", []))
         self._taken_up: set[str] = set()
         self._failed = dict(before.get("failed") or {})
         self._owed = before.get("owed") or {}

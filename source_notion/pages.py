@@ -60,11 +60,11 @@ class PageRouter(SubstreamPartitionRouter):
         if self.as_one:
             yield StreamSlice(partition={"pages": "all"}, cursor_slice={})
             return
-        room = InterpolatedString.create(self.max_under_way, parameters={}).eval(self.config)
+        room = int(InterpolatedString.create(self.max_under_way, parameters={}).eval(self.config))
         progress = self._list()
         for page in progress.pop_due():
             with self._changed:
-                while not self._changed.wait_for(lambda: len(progress.under_way) < int(room), timeout=1):
+                while not self._changed.wait_for(lambda: len(progress.under_way) < room, timeout=1):
                     if is_shutting_down():
                         return
                 if progress.failures_in_a_row >= self.MAX_FAILURES_IN_A_ROW:
@@ -75,11 +75,7 @@ class PageRouter(SubstreamPartitionRouter):
                     )
                     return
                 progress.give_out(page)
-            about = {
-                "last_edited_time": page.last_edited_time,
-                "may_have_gaps": page.may_have_gaps,
-                "began": progress.began,
-            }
+            about = {**page._asdict(), "began": progress.began}
             yield StreamSlice(partition={"page_id": page.id}, cursor_slice={}, extra_fields=about)
         with self._changed:
             progress.is_complete = True

@@ -167,7 +167,6 @@ class NotionRetriever(SimpleRetriever):
     # which it accepts from its own retriever only.
     smaller_pages: Optional[dict[str, Any]] = None
     max_restarts: int = 3  # how often a listing may start over without getting further
-    failure_when_empty: Optional[str] = None  # a message to fail with if a listing holds nothing at all
 
     # Objects that say when they were created, unless Notion gives only their ids.
     DATED: ClassVar[frozenset[str]] = frozenset({"page", "data_source", "database", "block", "comment"})
@@ -216,10 +215,7 @@ class NotionRetriever(SimpleRetriever):
         self.requester.message_repository.emit_message(states.create_state_message(self.name, None))  # type: ignore[attr-defined]
 
     def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
-        listing = Listing(self.name)
-        yield from self.read_listing(listing, records_generator_fn, stream_slice)
-        if self.failure_when_empty and not listing.versions:
-            raise config_error(self.failure_when_empty)
+        return self.read_listing(Listing(self.name), records_generator_fn, stream_slice)
 
     def read_listing(
         self, listing: Listing, records_of: RecordsOfResponse, stream_slice: StreamSlice

@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import Any, Optional
 
@@ -17,11 +16,8 @@ from airbyte_cdk.models import (
     AirbyteStreamStatus,
     ConfiguredAirbyteCatalog,
     ConfiguredAirbyteCatalogSerializer,
-    Type,
 )
 from airbyte_cdk.sources.declarative.concurrent_declarative_source import ConcurrentDeclarativeSource
-from airbyte_cdk.sources.declarative.models.declarative_component_schema import Spec
-from airbyte_cdk.sources.declarative.parsers.model_to_component_factory import ModelToComponentFactory
 from airbyte_cdk.sources.source import Source
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
 from airbyte_cdk.utils.yaml_loader import safe_load_yaml
@@ -59,7 +55,6 @@ class SourceNotion(ConcurrentDeclarativeSource):
             raise config_error("Nothing was read: the source has none of the catalog's streams. The warnings say why.")
 
 
-@cache
 def manifest() -> dict[str, Any]:
     return dict(safe_load_yaml(MANIFEST.read_text(encoding="utf-8")))
 
@@ -92,12 +87,6 @@ def _read(kind: str, path: Optional[str], load: Callable[[Any], Any]) -> Any:
         raise SystemExit(f"{path} is not a {kind} of Airbyte's protocol: {reason}") from None
 
 
-def specification() -> AirbyteMessage:
-    """The specification, read from the manifest without building the source, which takes ten times as long."""
-    component = ModelToComponentFactory().create_component(Spec, manifest()["spec"], config={})
-    return AirbyteMessage(type=Type.SPEC, spec=component.generate_spec())
-
-
 def repeat_disturbed_parsing() -> None:
     """Let values that the manifest renders be parsed once more if another thread disturbed it, on Python 3.11.0 to 3.11.7.
 
@@ -120,12 +109,8 @@ def run() -> None:
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # whatever the machine says
     repeat_disturbed_parsing()
     arguments = sys.argv[1:]
-    command = AirbyteEntrypoint.parse_args(arguments).command
-    if not command:
+    if not AirbyteEntrypoint.parse_args(arguments).command:
         raise SystemExit("Give a command: source-notion spec, check, discover or read.")
-    if command == "spec":
-        print(AirbyteEntrypoint.airbyte_message_to_string(specification()))
-        return
     try:
         launch(source_notion(arguments), arguments)
     except Exception:  # nobody takes the output any more: threads that wait for room would hold the process

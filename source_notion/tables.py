@@ -13,7 +13,7 @@ from airbyte_cdk.sources.types import Record, StreamSlice
 
 from source_notion.check import refuse_impossible_start_date
 from source_notion.columns import MALFORMED, columns_of, row_of, stream_name_of, table_schema_of
-from source_notion.lookup import ALL_DATA_SOURCES, Lookup
+from source_notion.lookup import ALL_DATA_SOURCES, HOW_TO_SHARE, Lookup
 from source_notion.objects import LONG_AGO, config_error, fields_of, id_in, parent_of, reason_of, transient_error
 from source_notion.retriever import Listing, NotionRetriever, RecordsOfResponse, with_extra
 from source_notion.shared import LOGGER
@@ -66,14 +66,8 @@ class TableFinder(Retriever):
         if failure:
             yield {"name": "databases_as_tables", "table": json.dumps({"failure": failure})}
             return
-        self._say_what_is_missing([chosen[each] for each in chosen.keys() - found])
-
-    def _say_what_is_missing(self, links: Iterable[str]) -> None:
-        for link in links:
-            message = (
-                f"The database {link} is not shared with this connection. Open it in Notion, choose ••• > "
-                "Connections, add this connection, and test again; or remove it from the list."
-            )
+        for link in [chosen[each] for each in chosen.keys() - found]:
+            message = f"The database {link} is not shared with this connection. {HOW_TO_SHARE}"
             if self.all_must_be_found:
                 raise config_error(message)
             LOGGER.warning(message)
@@ -133,7 +127,7 @@ class TableRetriever(RowsRetriever):
     """
 
     table: str = "{}"
-    property_items: Optional[Retriever] = None
+    property_items: Retriever = None  # type: ignore[assignment]
 
     MAX_ITEMS_IN_A_PAGE: ClassVar[int] = 25
 
@@ -176,7 +170,7 @@ class TableRetriever(RowsRetriever):
     def _all_items(self, page_id: str, value: Mapping[str, Any]) -> list[Any]:
         about = {"page_id": page_id, "property_id": value["id"]}
         where = StreamSlice(partition={}, cursor_slice={}, extra_fields=about)
-        items: Any = self.property_items.read_records({}, where)  # type: ignore[union-attr]
+        items: Any = self.property_items.read_records({}, where)
         try:
             # None at all: skipped with a warning, and what the page shows of them is better than nothing.
             return [item[value["type"]] for item in items] or value[value["type"]]
