@@ -3,7 +3,7 @@
 import json
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -11,7 +11,7 @@ from hashlib import sha256
 from itertools import chain
 from typing import Any, NamedTuple, Optional
 
-from source_notion.objects import fields_of, plain_text
+from source_notion.objects import fields_of, plain_text, text_of_item
 
 
 class ColumnType(NamedTuple):
@@ -51,15 +51,17 @@ TIME = {"type": ["null", "string"], "format": "date-time"}
 # become null or midnight. Destinations go by the type and leave the `anyOf` alone.
 DATE_OR_TIME = {"type": ["null", "string"], "anyOf": [{"format": "date"}, {"format": "date-time"}]}
 
-_PYTHON_TYPES = {"string": (str,), "number": (int, float), "integer": (int,), "boolean": (bool,), "array": (list,)}
+_PYTHON_TYPES = {"string": (str,), "number": (int, float), "integer": (int,), "boolean": (bool,)}
+MAX_NUMBER = 1e29  # numeric(38, 9), which most warehouses make of a number, holds no larger one
 _DATE_AND_TIME = r"\d{4}-\d\d-\d\d(T\d\d(:\d\d){2}(\.\d+)?(Z|[+-][01]\d:[0-5]\d)?)?"
 
 
 def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
     kind = schema["type"] if isinstance(schema["type"], str) else schema["type"][1]
-    return value is None or (
-        type(value) in _PYTHON_TYPES[kind] and (kind != "array" or all(_fits(each, schema["items"]) for each in value))
-    )
+    if kind == "array" and isinstance(value, list):
+        return all(_fits(each, schema["items"]) for each in value)
+    is_too_large = isinstance(value, (int, float)) and abs(value) >= MAX_NUMBER
+    return value is None or (type(value) in _PYTHON_TYPES[kind] and not is_too_large)
 
 
 def _json(value: Any) -> str:
@@ -67,7 +69,7 @@ def _json(value: Any) -> str:
 
 
 def _rich_text(items: list[Any]) -> str:
-    return "".join(item["plain_text"] for item in items)
+    return "".join(map(text_of_item, items))  # type: ignore[arg-type]  # raises if one has no text
 
 
 def _date_or_time(value: Optional[str]) -> Optional[str]:
@@ -196,9 +198,13 @@ ROW_FIELDS: Mapping[str, ColumnType] = {
 # What PostgreSQL keeps of a name, the least of all warehouses, in bytes:
 # https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS
 MAX_NAME = 63
-# What PostgreSQL and Redshift have in every table already, and how the names begin that Airbyte adds.
+# What PostgreSQL and Redshift have in every table already.
 SYSTEM_COLUMNS = ("cmax", "cmin", "ctid", "oid", "tableoid", "xmax", "xmin")
-PLATFORM_COLUMN = re.compile("_+(airbyte|ab)_")
+# How the names begin that Airbyte adds, and those that BigQuery keeps for itself:
+# https://cloud.google.com/bigquery/docs/schemas#column_names
+PLATFORM_COLUMN = re.compile(
+    "_+(airbyte_|ab_|table_|file_|partition|row_timestamp|root__|colidentifier|change_(type|timestamp|sequence_number))"
+)
 
 
 def columns_of(properties: Mapping[str, Mapping[str, Any]]) -> list[Column]:
@@ -225,6 +231,14 @@ def columns_of(properties: Mapping[str, Mapping[str, Any]]) -> list[Column]:
         if colliding <= with_id:
             return columns
         with_id |= colliding
+
+
+def rollups_of(properties: Mapping[str, Mapping[str, Any]]) -> Mapping[str, list[str]]:
+    """The names of the rollups over each relation, by the relation's id, which the API quotes as an `id` only."""
+    rollups: dict[str, list[str]] = defaultdict(list)
+    for each in map(fields_of, properties.values()):
+        rollups[str(fields_of(each.get("rollup")).get("relation_property_id"))].append(f"'{each.get('name')}'")
+    return rollups
 
 
 def _columns(property: Mapping[str, Any], with_id: bool) -> Iterator[Column]:
@@ -304,20 +318,25 @@ def table_schema_of(columns: Sequence[Column]) -> dict[str, Any]:
 
 def row_of(page: Mapping[str, Any], columns: Sequence[Column]) -> tuple[dict[str, Any], Iterable[str]]:
     """The page as a row that fits the table's schema, whatever happened to its properties since; and the properties
-    that are null in it because Notion did not compute the value, or because it is not of their type.
+    that are null in it because Notion did not compute the value, or because it does not fit the column.
     """
     row: dict[str, Any] = dict.fromkeys([*ROW_FIELDS, *(column.name for column in columns)])
     for name, column_type in ROW_FIELDS.items():
         with suppress(*MALFORMED):
             row[name] = column_type.value_of(page.get(name))
-    values = {str(value.get("id")): value for value in map(fields_of, fields_of(page.get("properties")).values())}
+    given: Any = page.get("properties")
+    values = {str(fields_of(value).get("id") or name): value for name, value in fields_of(given).items()}
     lost = {}
     for column in columns:
-        value, property_type = values.get(column.property["id"]), column.property["type"]
+        of, property_type = column.property, column.property["type"]
         try:
-            if value and value["type"] != property_type:
+            key = next((key for key in (of["id"], of["name"]) if key in values), None)
+            if key is None and isinstance(given, Mapping):
+                continue  # it was added or removed meanwhile
+            value = values[str(key)]
+            if value["type"] != property_type:
                 raise ValueError("The property's type was changed.")
-            row[column.name] = value and column.type.value_of(value[property_type])
+            row[column.name] = column.type.value_of(value[property_type])
         except MALFORMED:
-            lost[column.property["id"]] = f"'{column.property['name']}' ({property_type})"
+            lost[of["id"]] = f"'{of['name']}' ({property_type})"
     return row, lost.values()

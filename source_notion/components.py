@@ -15,7 +15,7 @@ from airbyte_cdk.sources.types import Record, StreamSlice
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_notion.lookup import ALL_DATA_SOURCES, Lookup
-from source_notion.objects import edited_at, fields_of, reason_of, text_of_block
+from source_notion.objects import edited_at, fields_of, may_have_children, reason_of, text_of_block
 from source_notion.page_state import PageState, Wanted
 from source_notion.pages import PageRouter
 from source_notion.retriever import Listing, NotionRetriever, RecordsOfResponse, tame, with_extra
@@ -280,8 +280,8 @@ class BlockTreeRetriever(PageContentRetriever):
             if original:
                 if original not in read:
                     self._check_original(original, children_of)
-            elif block.get("has_children") is False or block.get("type") == "unsupported":
-                continue  # if Notion does not say whether there are children, ask for them
+            elif not may_have_children(block) or block.get("type") == "unsupported":
+                continue
             elif block["id"] in read:
                 what = f"page_id {page['page_id']}, children of block_id {block['id']}"
                 self.skipped.warn(self.name, what, "read already", "the block contains itself.")

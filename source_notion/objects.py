@@ -62,8 +62,18 @@ def edited_at(item: Mapping[str, Any]) -> str:
 def plain_text(rich_text: Any) -> str:
     """The text of a list of rich text items, without what Notion gives no text of."""
     items = rich_text if isinstance(rich_text, list) else []
-    texts = (item.get("plain_text") for item in items if isinstance(item, Mapping))
-    return "".join(text for text in texts if isinstance(text, str))
+    return "".join(text_of_item(item) or "" for item in items)
+
+
+def text_of_item(item: Any) -> Optional[str]:
+    """The text of one item of rich text: some have been seen without `plain_text`. None if there is none at all."""
+    fields = fields_of(item)
+    texts = (
+        fields.get("plain_text"),
+        fields_of(fields.get("text")).get("content"),
+        fields_of(fields.get("equation")).get("expression"),
+    )
+    return next((text for text in texts if isinstance(text, str)), None)
 
 
 def text_of_block(block: Mapping[str, Any]) -> str:
@@ -73,6 +83,15 @@ def text_of_block(block: Mapping[str, Any]) -> str:
     texts = [line if isinstance(line, str) else plain_text(line) for line in lines if line]
     cells = content.get("cells")
     return "\n".join([*texts, "\t".join(map(plain_text, cells))] if cells and isinstance(cells, list) else texts)
+
+
+def may_have_children(block: Mapping[str, Any]) -> bool:
+    """Whether to ask for a block's children: unless it says that it has none.
+
+    Meeting notes also name their sections; nobody has recorded whether `has_children` counts them.
+    """
+    content = fields_of(block.get(str(block.get("type"))))
+    return block.get("has_children") is not False or any(fields_of(content.get("children")).values())
 
 
 def title_of(item: Mapping[str, Any]) -> Optional[str]:

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar, Optional
+from urllib.parse import unquote
 
 from airbyte_cdk.sources.declarative.retrievers.retriever import Retriever
 from airbyte_cdk.sources.declarative.schema import SchemaLoader
 from airbyte_cdk.sources.types import Record, StreamSlice
 
 from source_notion.check import refuse_impossible_start_date
-from source_notion.columns import MALFORMED, columns_of, row_of, stream_name_of, table_schema_of
+from source_notion.columns import MALFORMED, columns_of, rollups_of, row_of, stream_name_of, table_schema_of
 from source_notion.lookup import ALL_DATA_SOURCES, HOW_TO_SHARE, Lookup
 from source_notion.objects import LONG_AGO, config_error, fields_of, id_in, parent_of, reason_of, transient_error
 from source_notion.retriever import Listing, NotionRetriever, RecordsOfResponse, with_extra
@@ -134,19 +135,27 @@ class TableRetriever(RowsRetriever):
     def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
         table = json.loads(self.table)
         columns = columns_of(table["properties"])
+        rollups = rollups_of(table["properties"])
         lost: Counter[str] = Counter()
+        incomplete: Counter[str] = Counter()
         query = with_extra(stream_slice, data_source_id=table["id"])
         for page in super()._read_pages(records_generator_fn, query):
             for value in fields_of(page.get("properties")).values():
                 if self._is_cut_short(value):
                     value[value["type"]] = self._all_items(page["id"], value)
+                    incomplete.update(rollups[unquote(value["id"])])
             row, lost_in_row = row_of(page.data, columns)
             lost.update(lost_in_row)
             yield Record(row, page.stream_name, page.associated_slice)
         if lost:
             LOGGER.warning(
                 f"Stream {self.name} has null in place of values that Notion did not compute, or that "
-                f"are not of their property's type: {', '.join(f'{n} of {of}' for of, n in lost.items())}."
+                f"are not of their property's type: {_counted(lost)}."
+            )
+        if incomplete:
+            LOGGER.warning(
+                f"Stream {self.name} has rollups that may be incomplete, because Notion computes them of the first "
+                f"{self.MAX_ITEMS_IN_A_PAGE} relations of a row: {_counted(incomplete)}."
             )
 
     def skip_ignored(self, stream_slice: StreamSlice, response: Any) -> None:
@@ -178,3 +187,7 @@ class TableRetriever(RowsRetriever):
             what = f"page_id {page_id}, items of property {value['id']} beyond {self.MAX_ITEMS_IN_A_PAGE}"
             self.skipped.warn(self.name, what, "not answered", reason_of(error))
             return value[value["type"]]
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{n} of {of}" for of, n in counts.items())

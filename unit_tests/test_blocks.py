@@ -6,7 +6,7 @@ import pytest
 from conftest import sync
 
 from fake_notion.entries import block
-from fake_notion.stand_in import Request, StandIn, error, on, times
+from fake_notion.stand_in import Answer, Request, StandIn, error, on, times
 from fake_notion.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("prepared_manifest")
@@ -119,6 +119,25 @@ def test_an_unsupported_block_is_a_record_and_not_descended_into(workspace: Work
     assert result.ids("blocks") == [unsupported]
     assert api.count("GET /v1/blocks/{id}/children") == 1
     assert result.warnings == []
+
+
+def test_meeting_notes_that_name_their_sections_are_asked_for_them_whatever_else_they_say(
+    workspace: Workspace, api: StandIn
+) -> None:
+    page = workspace.add_page(title="Home")
+    notes = workspace.add_block(page, "meeting_notes", children=[{"type": "paragraph", "text": "Summary"}])
+
+    def without_children(request: Request) -> Answer:
+        answer: Any = request.normal()
+        for each in answer.body.get("results", []):
+            each.update({"has_children": False} if each["id"] == notes else {})
+        return answer
+
+    api.answer(on("GET", ".*/children", without_children))
+
+    result = sync("blocks")
+
+    assert [block["plain_text"] for block in result.records["blocks"]] == ["", "Summary"]
 
 
 def test_a_synced_copys_content_is_read_once_with_its_original(workspace: Workspace, api: StandIn) -> None:

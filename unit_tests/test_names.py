@@ -86,7 +86,7 @@ def assert_warehouses_keep_apart(columns: list[str]) -> None:
             assert len({each.lower() for each in names}) == len(names), fold.__name__
         for name in kept:
             assert re.search("[a-z0-9]", name.lower()) or fold in (postgresql_quoted, snowflake), fold.__name__
-            assert not re.match("_+(airbyte|ab)_", name.lower()), fold.__name__
+            assert not re.match("_+(airbyte_|ab_|table_|file_|partition|change_type)", name.lower()), fold.__name__
             assert name.lower() not in SYSTEM_COLUMNS, fold.__name__
     for name in columns:
         assert max(len(name.encode()), len(pyairbyte(name)), len(airbyte_identifier(name))) <= 63
@@ -110,6 +110,16 @@ CASES: list[tuple[str, list[Named], list[str]]] = [
         "the platform's",
         [("_airbyte_meta", "url", "a"), ("#Airbyte raw id", "url", "b"), ("_ab_x", "date", "c"), ("(AB)", "url", "d")],
         ["airbyte_meta_61", "Airbyte raw id_62", "ab_x_63", "ab_x_63_end", "AB)_64"],
+    ),
+    (
+        "BigQuery's",
+        [
+            ("#File name", "url", "a"),
+            ("📄Table 1", "url", "b"),
+            ("(Partition)", "url", "c"),
+            ("_Change type", "url", "d"),
+        ],
+        ["File name_61", "Table 1_62", "Partition)_63", "Change type_64"],
     ),
     ("the platform's by their suffix", [("_AB", "date", "a")], ["AB_61", "AB_61_end"]),
     (

@@ -520,6 +520,70 @@ def test_a_malformed_value_is_null_and_reported_once_for_each_row(api: StandIn) 
         assert cells(read, f"P{number}") == expected_cells(number, expected)
 
 
+@pytest.mark.parametrize(
+    ("properties", "lost"),
+    [
+        (None, {("Name", "title"), ("Cost", "number")}),
+        ({"Name": None, "Cost": {"id": "b", "type": "number", "number": 7}}, {("Name", "title")}),
+        ({"Name": {"type": "title", "title": rich_text("x")}, "Cost": {"type": "number", "number": 7}}, set()),
+    ],
+    ids=["none at all", "one is null", "values without ids"],
+)
+def test_properties_of_another_shape_arrive_or_are_reported(
+    api: StandIn, properties: Any, lost: set[tuple[str, str]]
+) -> None:
+    columns = [property_of("Name", "title", "title"), property_of("Cost", "number", "b")]
+
+    read = table(api, columns, {**page(), "properties": properties})
+
+    assert read.lost == dict.fromkeys(lost, 1)
+    assert (cells(read, "Name"), cells(read, "Cost")) == (
+        {"Name": None if ("Name", "title") in lost else "x"},
+        {"Cost": None if ("Cost", "number") in lost else 7},
+    )
+
+
+@pytest.mark.parametrize("item", [{"text": {"content": "x"}}, {"type": "equation", "equation": {"expression": "x"}}])
+def test_rich_text_without_plain_text_has_its_content(api: StandIn, item: Json) -> None:
+    columns = [property_of("Name", "title", "title")]
+
+    read = table(api, columns, page_with(columns, [item, *rich_text("y")]))
+
+    assert (read.lost, cells(read, "Name")) == ({}, {"Name": "xy"})
+
+
+@pytest.mark.parametrize(("number", "is_kept"), [(9.9e28, True), (10**29, False), (-1e29, False)])
+def test_a_number_that_most_warehouses_refuse_is_null_and_reported(api: StandIn, number: float, is_kept: bool) -> None:
+    columns = [property_of("Cost", "number", "b")]
+
+    read = table(api, columns, page_with(columns, number))
+
+    assert cells(read, "Cost") == {"Cost": number if is_kept else None}
+    assert read.lost == ({} if is_kept else {("Cost", "number"): 1})
+
+
+def test_rollups_over_more_than_25_relations_are_counted(api: StandIn) -> None:
+    columns = [
+        property_of("Tasks", "relation", "%3Ar%5D"),
+        property_of("Hours", "rollup", "h", rollup={"function": "sum", "relation_property_id": ":r]"}),
+        property_of("Other", "rollup", "o", rollup={"function": "sum", "relation_property_id": "x"}),
+    ]
+    ids = [{"id": f"38c9ce7b-60a4-8168-ba4d-{number:012x}"} for number in range(25)]
+    few, many = (page_with(columns, ids, *2 * [{"type": "number", "number": 25}]) for _ in range(2))
+    many["id"] = many["id"].replace("38b9", "38ba")
+    many["properties"]["Tasks"]["has_more"] = True
+    answer_with(api, data_source(columns), few, many)
+    items = [{"object": "property_item", "id": "%3Ar%5D", "type": "relation", "relation": each} for each in ids]
+    body = {"object": "list", "type": "property_item", "results": items, "has_more": False, "next_cursor": None}
+    api.answer(on("GET", "/v1/pages/.*/properties/.*", Answer(body=body)))
+
+    result = sync("table_000b1ee50a86")
+
+    assert [row["Hours"] for row in result.records["table_000b1ee50a86"]] == [25, 25]
+    (warning,) = result.warnings
+    assert warning.endswith("computes them of the first 25 relations of a row: 1 of 'Hours'.")
+
+
 # ------------------------------------------------------------------------------------- random values
 
 # JSON that often has the keys and the words that the mapping looks for.
