@@ -116,6 +116,7 @@ def run() -> None:
     except Exception:  # nobody takes the output any more: threads that wait for room would hold the process
         with suppress(OSError):
             sys.excepthook(*sys.exc_info())
+            sys.stdout.flush()
         os._exit(1)
 
 
