@@ -64,6 +64,17 @@ def test_blocks_are_read_at_any_depth(workspace: Workspace, api: StandIn) -> Non
     assert records[-1]["depth"] == 1499
 
 
+def test_the_path_of_a_block_is_that_of_the_block_around_it_and_its_id(workspace: Workspace, api: StandIn) -> None:
+    nested_workspace(workspace)
+
+    records = sync("blocks").records["blocks"]
+
+    inside = {record["id"]: [*record["path"], record["id"]] for record in records}
+    for record in records:
+        around = record["parent"].get("block_id")
+        assert record["path"] == (inside[around] if around else [record["page_id"]])
+
+
 def test_more_than_a_hundred_children_are_read_page_by_page(workspace: Workspace, api: StandIn) -> None:
     page = workspace.add_page(title="Long")
     for number in range(250):

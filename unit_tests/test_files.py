@@ -1,5 +1,6 @@
 """The stream files: a record for each file, and the files themselves, whole, for who asks for them."""
 
+import gzip
 import json
 from collections.abc import Iterator
 from datetime import timedelta
@@ -390,6 +391,7 @@ FAULTS = {
     "cut off": Answer(200, b"x" * 300_000, truncate=True),
     "dropped": Answer(drop=True),
     "busy": Answer(503, b"<Error><Code>SlowDown</Code></Error>"),
+    "too slow": Answer(408, b"<Error><Code>RequestTimeout</Code></Error>"),
 }
 
 
@@ -405,6 +407,19 @@ def test_a_download_that_breaks_is_tried_again(
     assert contents(result, staging) == {image: api.storage.content("/w/a.png")}
     assert len(api.downloads) == 5 and naps == [2, 4, 8, 16]
     assert result.errors == {} and result.warnings == []
+
+
+def test_a_file_that_is_sent_compressed_is_whole_when_all_of_that_arrived(
+    workspace: Workspace, api: StandIn, staging: Path
+) -> None:
+    _, (image,) = page_with(workspace, "w/a.svg")
+    content = b"<svg/>" * 1000
+    api.answer(on("GET", "/w/a.svg", Answer(200, gzip.compress(content), {"Content-Encoding": "gzip"})))
+
+    result = sync("files", fetch_files=True)
+
+    assert contents(result, staging) == {image: content}
+    assert (len(api.downloads), result.errors, result.warnings) == (1, {}, [])
 
 
 def test_a_full_disk_is_called_so_and_no_file_is_asked_for_again(

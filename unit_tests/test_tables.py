@@ -304,6 +304,7 @@ VALUES: list[tuple[str, Any, Json]] = [
     ("last_edited_time", "2026-06-27T17:01:00.000Z", {"P": "2026-06-27T17:01:00.000Z"}),
     ("created_by", ADA, {"P": "Ada", "P_id": ADA["id"]}),
     ("last_edited_by", SOMEBODY, {"P": SOMEBODY["id"], "P_id": SOMEBODY["id"]}),
+    ("created_by", {**SOMEBODY, "name": None}, {"P": SOMEBODY["id"], "P_id": SOMEBODY["id"]}),
     (
         "people",
         [ADA, SOMEBODY, EVERYBODY],
