@@ -15,7 +15,7 @@ from conftest import CONFIG, TOKEN, catalog_of
 from loaders import Connector, Json, program
 from under_test import written
 
-from fake_notion.stand_in import StandIn, error, on
+from fake_notion.stand_in import Answer, StandIn, error, on
 from fake_notion.workspace import Workspace
 from integration_tests.runs import run
 
@@ -129,7 +129,18 @@ def statuses(messages: list[Json]) -> dict[str, str]:
     return {each["stream_descriptor"]["name"]: each["status"] for each in given}
 
 
-@pytest.mark.parametrize("end", ["Ctrl-C", "a full disk"])
+def test_what_a_sync_says_last_arrives_through_a_pipe() -> None:
+    with StandIn(Workspace(), token=TOKEN) as api:
+        # As on most machines; empty counts as unset.
+        connector = Connector([program("source-notion")], {**api.environment(), "PYTHONUNBUFFERED": ""})
+        result = connector.run("read", config=CONFIG, catalog=catalog_of("tasks_0123456789ab"))
+
+    errors = [trace["error"]["message"] for trace in result.contents("trace") if "error" in trace]
+    assert errors == ["Nothing was read: the source has none of the catalog's streams. The warnings say why."]
+    assert result.code == 1
+
+
+@pytest.mark.parametrize("end", ["Ctrl-C", "Ctrl-C at the rate limit", "a full disk"])
 def test_a_program_whose_main_thread_fails_ends(tmp_path: Path, end: str) -> None:
     workspace = Workspace()
     for number in range(100):
@@ -140,12 +151,15 @@ def test_a_program_whose_main_thread_fails_ends(tmp_path: Path, end: str) -> Non
         command = [program("source-notion"), "read", *options]
         environment = {**os.environ, **api.environment()}
         with subprocess.Popen(command, stdout=output, stderr=output, env=environment) as process:
-            while end == "Ctrl-C" and len(api.requests) < 20:
+            while end != "a full disk" and len(api.requests) < 20:
                 time.sleep(0.1)
-            if end == "Ctrl-C":
+            if end == "Ctrl-C at the rate limit":
+                api.answer(lambda _: Answer(429, "", {"Retry-After": "900"}))
+                time.sleep(1)
+            if end != "a full disk":
                 process.send_signal(signal.SIGINT)
             try:
-                code = process.wait(timeout=60)
+                code = process.wait(timeout=90)
             finally:
                 process.kill()
 

@@ -13,39 +13,57 @@ from airbyte_cdk.sources.streams.http.http_client import HttpClient
 from airbyte_cdk.sources.streams.http.requests_native_auth import BasicHttpAuthenticator
 from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
 
-from source_notion.objects import config_error, fields_of
+from source_notion.objects import config_error, fields_of, transient_error
 from source_notion.rate_limit import RateLimitGate
 from source_notion.responses import ask_again
 from source_notion.shared import SharedInSync
 
+NO_ANSWER = "Notion gave no answer to a request for a new access token."
+# What Notion answers to tokens and clients that it does not accept.
 REFUSED = (400, 401)
 
 
 class TokenRefresh(SharedInSync):
-    """Remembers why there is no token that Notion accepts: each request would try for five minutes to get one."""
+    """Remembers that there is no new token, and why: each request would try again for five minutes."""
 
     failure: Optional[Exception] = None
 
 
 class TokenErrorHandler(ErrorHandler):
-    """Asks for tokens until Notion gives some, or refuses. The runtime's handlers log what a refusal holds."""
+    """Asks for tokens until Notion answers. The runtime's handlers would log the answer."""
 
     max_retries = 20
     max_time = 300  # seconds
 
     def interpret_response(self, response_or_exception: Any) -> ErrorResolution:
-        if getattr(response_or_exception, "status_code", None) in REFUSED or _tokens_in(response_or_exception):
+        status = getattr(response_or_exception, "status_code", 500)
+        if status < 400 or status in REFUSED:
             return SUCCESS_RESOLUTION
-        return ask_again("Notion did not answer a request for a new access token.")
+        return ask_again(NO_ANSWER)
 
 
-def _tokens_in(response: Any) -> Mapping[str, Any]:
-    """The body of an answer, if it holds an access token."""
+def _tokens_in(response: Any) -> tuple[str, None, Optional[str]]:
+    """The access token of an answer, its expiry date, which Notion does not say, and the refresh token."""
     try:
-        tokens = fields_of(response.json() if response.status_code == 200 else None)
-    except (AttributeError, ValueError):  # no answer, or no JSON
-        tokens = {}
-    return tokens if isinstance(tokens.get("access_token"), str) else {}
+        body = fields_of(response.json())
+    except ValueError:
+        body = {}
+    reason = str(body.get("error") or body.get("code"))
+    if response.status_code == 401 or reason == "invalid_client":
+        raise config_error(
+            "Notion does not accept the client ID and the client secret. Correct them in this source's settings."
+        )
+    if reason == "invalid_grant":
+        raise config_error(
+            "Notion does not accept the refresh token: it is wrong, expired, revoked, or another source has used it. "
+            "Re-authenticate this source's credentials in its settings."
+        )
+    if response.status_code in REFUSED:
+        raise config_error(f"Notion gives no new access token ({reason}). Re-authenticate this source's credentials.")
+    if not isinstance(body.get("access_token"), str) or not body["access_token"]:
+        raise transient_error(NO_ANSWER)
+    add_to_secrets(body["access_token"])
+    return body["access_token"], None, body.get("refresh_token")
 
 
 @dataclass(repr=False)  # its configuration holds the token
@@ -115,7 +133,7 @@ class NotionAuthenticator(DeclarativeSingleUseRefreshTokenOauth2Authenticator):
             raise
 
     def _request_tokens(self) -> tuple[str, None, Optional[str]]:
-        """Both tokens. The runtime's own request may wait for ever, and follows a redirect with the refresh token."""
+        """The runtime's own request may wait for ever, and follows a redirect with the refresh token."""
         if not self.get_refresh_token():
             raise config_error(
                 "Notion does not accept the access token: it is wrong, expired or revoked. Put a "
@@ -133,15 +151,4 @@ class NotionAuthenticator(DeclarativeSingleUseRefreshTokenOauth2Authenticator):
             headers={"Notion-Version": self.notion_version},
             json={"grant_type": "refresh_token", "refresh_token": self.get_refresh_token()},
         )
-        tokens = _tokens_in(response)
-        if not tokens and (response.status_code == 401 or "invalid_client" in response.text):
-            raise config_error(
-                "Notion does not accept the client ID and the client secret. Correct them in this source's settings."
-            )
-        if not tokens:
-            raise config_error(
-                "Notion does not accept the refresh token: it is wrong, expired, revoked, or another source has used it. "
-                "Re-authenticate this source's credentials in its settings."
-            )
-        add_to_secrets(tokens["access_token"])
-        return tokens["access_token"], None, tokens.get("refresh_token")
+        return _tokens_in(response)

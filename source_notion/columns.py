@@ -202,7 +202,7 @@ MAX_NAME = 63
 SYSTEM_COLUMNS = ("cmax", "cmin", "ctid", "oid", "tableoid", "xmax", "xmin")
 # How the names begin that Airbyte adds, and those that BigQuery keeps for itself:
 # https://cloud.google.com/bigquery/docs/schemas#column_names
-PLATFORM_COLUMN = re.compile(
+RESERVED_BEGINNING = re.compile(
     "_+(airbyte_|ab_|table_|file_|partition|row_timestamp|root__|colidentifier|change_(type|timestamp|sequence_number))"
 )
 
@@ -234,7 +234,7 @@ def columns_of(properties: Mapping[str, Mapping[str, Any]]) -> list[Column]:
 
 
 def rollups_of(properties: Mapping[str, Mapping[str, Any]]) -> Mapping[str, list[str]]:
-    """The names of the rollups over each relation, by the relation's id, which the API quotes as an `id` only."""
+    """The names of the rollups over each relation, by the relation's id, which is not quoted as it is in `id`."""
     rollups: dict[str, list[str]] = defaultdict(list)
     for each in map(fields_of, properties.values()):
         rollups[str(fields_of(each.get("rollup")).get("relation_property_id"))].append(f"'{each.get('name')}'")
@@ -255,7 +255,7 @@ def _with_id(name: str, id: str, suffix: str) -> str:
     """A name and an id, or the digest of a very long one; the name is cut so that a suffix has room."""
     raw = id.encode(errors="surrogatepass")
     tail = "_" + (raw.hex() if len(raw) <= 24 else sha256(raw).hexdigest()[:16])
-    if any(map(PLATFORM_COLUMN.match, _foldings(name + tail))):
+    if any(map(RESERVED_BEGINNING.match, _foldings(name + tail))):
         name = re.sub("^[^A-Za-z0-9]+", "", name)
     name = name[:MAX_NAME]
     while name and _size(name + tail + suffix) > MAX_NAME:
@@ -265,7 +265,9 @@ def _with_id(name: str, id: str, suffix: str) -> str:
 
 def _is_refused(name: str) -> bool:
     """Whether a warehouse would cut a name, keep it for itself, or find neither letter nor digit in it."""
-    return _size(name) > MAX_NAME or any(PLATFORM_COLUMN.match(each) or not each.strip("_") for each in _foldings(name))
+    return _size(name) > MAX_NAME or any(
+        RESERVED_BEGINNING.match(each) or not each.strip("_") for each in _foldings(name)
+    )
 
 
 def _size(name: str) -> int:
@@ -324,19 +326,19 @@ def row_of(page: Mapping[str, Any], columns: Sequence[Column]) -> tuple[dict[str
     for name, column_type in ROW_FIELDS.items():
         with suppress(*MALFORMED):
             row[name] = column_type.value_of(page.get(name))
-    given: Any = page.get("properties")
-    values = {str(fields_of(value).get("id") or name): value for name, value in fields_of(given).items()}
+    properties: Any = page.get("properties")
+    values = {str(fields_of(value).get("id") or name): value for name, value in fields_of(properties).items()}
     lost = {}
     for column in columns:
-        of, property_type = column.property, column.property["type"]
+        property, property_type = column.property, column.property["type"]
         try:
-            key = next((key for key in (of["id"], of["name"]) if key in values), None)
-            if key is None and isinstance(given, Mapping):
+            key = next((key for key in (property["id"], property["name"]) if key in values), "")
+            if not key and isinstance(properties, Mapping):
                 continue  # it was added or removed meanwhile
-            value = values[str(key)]
+            value = values[key]
             if value["type"] != property_type:
                 raise ValueError("The property's type was changed.")
             row[column.name] = column.type.value_of(value[property_type])
         except MALFORMED:
-            lost[of["id"]] = f"'{of['name']}' ({property_type})"
+            lost[property["id"]] = f"'{property['name']}' ({property_type})"
     return row, lost.values()

@@ -33,7 +33,7 @@ class SearchRetriever(NotionRetriever):
     https://developers.notion.com/reference/search-optimizations-and-limitations
     """
 
-    lookup: Lookup = None  # type: ignore[assignment]  # tells what is in scope; without it, everything is
+    lookup: Lookup = None  # type: ignore[assignment]  # tells what is in scope; None if everything is
 
     # So many items in a row that are too old end the listing.
     MAX_OLDER_ITEMS_IN_A_ROW: ClassVar[int] = 50
@@ -280,7 +280,7 @@ class BlockTreeRetriever(PageContentRetriever):
             if original:
                 if original not in read:
                     self._check_original(original, children_of)
-            elif not may_have_children(block) or block.get("type") == "unsupported":
+            elif not may_have_children(block):
                 continue
             elif block["id"] in read:
                 what = f"page_id {page['page_id']}, children of block_id {block['id']}"

@@ -35,8 +35,8 @@ class Lookup(NotionRetriever):
     """
 
     data_sources: Retriever = None  # type: ignore[assignment]  # lists all data sources
-    rows: Retriever = None  # type: ignore[assignment]  # lists those of one data source that were edited since a time
-    start_date: str = ""  # the time from which on the rows of a database are read that is new
+    rows: Retriever = None  # type: ignore[assignment]  # lists those of a data source since a time
+    start_date: str = ""  # from when on to read the rows of a database that is new
 
     ENDPOINTS: ClassVar[Mapping[Optional[str], str]] = {
         "page_id": "pages",

@@ -86,12 +86,13 @@ def text_of_block(block: Mapping[str, Any]) -> str:
 
 
 def may_have_children(block: Mapping[str, Any]) -> bool:
-    """Whether to ask for a block's children: unless it says that it has none.
+    """Whether to ask for a block's children: unless it says that it has none, or the API does not support it.
 
     Meeting notes also name their sections; nobody has recorded whether `has_children` counts them.
     """
     content = fields_of(block.get(str(block.get("type"))))
-    return block.get("has_children") is not False or any(fields_of(content.get("children")).values())
+    says_so = block.get("has_children") is not False or any(fields_of(content.get("children")).values())
+    return says_so and block.get("type") != "unsupported"
 
 
 def title_of(item: Mapping[str, Any]) -> Optional[str]:
@@ -130,7 +131,7 @@ def id_in(link: str, of: str = "database") -> str:
 
     A page that is open beside its database comes after it: `/<database>?v=…&p=<page>`.
     """
-    address = urlsplit(re.sub("[][]", "", link.strip()))  # which surround an IPv6 address, or nothing good
+    address = urlsplit(re.sub("[][]", "", link.strip()))  # `urlsplit` fails on them
     open_beside = parse_qs(address.query).get("p", [""])[0] if of == "page" else ""
     path = (open_beside or address.path).lower().replace("-", "").rstrip("/")
     found = re.search("([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})$", path)

@@ -22,7 +22,7 @@ class UnderWay(TypedDict, total=False):
     since: str  # how far back it lists
     reached: list[str]  # the place up to which it has come: a time and an id
     open: list[str]  # pages up to there that are not read yet
-    taken_up: list[str]  # what was new to the stream or owed, and is listed by now: that, too, is read up to there
+    taken_up: list[str]  # of what was new or owed to the stream: the ids whose pages up to there are read as well
     has_stopped: bool  # after many failures: pages that it never came to may hold what is older than the cursor
 
 
@@ -65,15 +65,17 @@ class Progress:
         cut_off = before.get("under_way") or {}
         resumed = cut_off if cut_off.get("since", "") <= since else {}  # else what it passed by is due now
         known = before.get("discovered") or {}
-        self.began = resumed.get("began", began)  # or the sync that this one resumes
+        self.began = resumed.get("began", began)  # when this sync began, or the one that it resumes
         self.asked_since = since if reads_all and since > LONG_AGO else ""  # older pages are passed by, changed or not
         self.due: dict[str, DuePage] = {}
         self.under_way: set[str] = set()  # being read
         self.ways: Counter[str] = Counter()  # how many pages were found in which way
         self.is_complete = False  # whether all that is due was given out
-        self.has_stopped = cut_off.get("has_stopped", False)  # before that, or the sync that it resumes has
+        self.has_stopped = cut_off.get(
+            "has_stopped", False
+        )  # whether it, or the one before, stopped after many failures
         self.discovered = 0
-        self.emitted_at = 0.0  # when the state was, in seconds
+        self.emitted_at = 0.0  # when a state was last emitted, in seconds
         self.failures_in_a_row = 0
         self._before = before
         self._since = since
@@ -123,8 +125,11 @@ class Progress:
             self._times[id] = edited
 
     def settle(self, gone: Iterable[str], unanswered: Iterable[str]) -> None:
-        """Keep only what the state may need: no page that failed and is gone by now, and few times."""
+        """Keep only what the state may need: no page that failed and is gone by now, and few times. What was not answered
+        is not taken up, and what is due up to the place that is reached is open.
+        """
         self._taken_up.difference_update(unanswered)
+        self._open.update((page.id, None) for page in self.due.values() if page[:2] <= self._reached)
         for page_id in gone:
             self._failed.pop(page_id, None)
         settled, due = earlier(self.began), self.due.values()

@@ -75,7 +75,11 @@ class PageRouter(SubstreamPartitionRouter):
                     )
                     return
                 progress.give_out(page)
-            about = {**page._asdict(), "began": progress.began}
+            about = {
+                "last_edited_time": page.last_edited_time,
+                "may_have_gaps": page.may_have_gaps,
+                "began": progress.began,
+            }
             yield StreamSlice(partition={"page_id": page.id}, cursor_slice={}, extra_fields=about)
         with self._changed:
             progress.is_complete = True

@@ -7,13 +7,13 @@ from email.utils import parsedate_to_datetime
 from threading import Lock
 from typing import Any
 
-from source_notion.objects import in_notion_format
+from source_notion.objects import in_notion_format, transient_error
 from source_notion.responses import limit_duration
-from source_notion.shared import LOGGER, SharedInSync
+from source_notion.shared import LOGGER, SharedInSync, is_shutting_down
 
 # Too many requests, and an overloaded service: https://developers.notion.com/reference/status-codes
 SLOW_DOWN = (429, 529)
-FOR_GOOD = b"public_api_request_blocked"
+BLOCKED = b"public_api_request_blocked"
 
 
 class RateLimitGate(SharedInSync):
@@ -40,6 +40,8 @@ class RateLimitGate(SharedInSync):
             while (seconds := self._opens_at - time.monotonic()) > 0:
                 if seconds > 60:
                     LOGGER.info(f"Still waiting for Notion's rate limit, {seconds:.0f} seconds.")
+                if is_shutting_down():
+                    raise transient_error("The program ends while Notion's rate limit lasts.")
                 time.sleep(min(seconds, 60))
 
     def insist(self, response: Any, *_: Any, **how: Any) -> Any:
@@ -47,7 +49,7 @@ class RateLimitGate(SharedInSync):
         while True:
             limit_duration(response)
             self.began = self.began or in_notion_format(_date_of(response))
-            if response.status_code not in SLOW_DOWN or FOR_GOOD in response.content:
+            if response.status_code not in SLOW_DOWN or BLOCKED in response.content:
                 self._shortest_wait = 1.0
                 return response
             self._close(self._advice(response))

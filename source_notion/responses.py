@@ -75,8 +75,8 @@ class TimedBody:
         return getattr(self._raw, name)
 
 
-def limit_duration(response: Any, *_: Any, **__: Any) -> None:
-    """A hook of `requests`, called before the body is read."""
+def limit_duration(response: Any) -> None:
+    """Limit how long the body may take; to be called before it is read."""
     response.raw = TimedBody(response.raw)
 
 

@@ -113,7 +113,7 @@ def run() -> None:
         raise SystemExit("Give a command: source-notion spec, check, discover or read.")
     try:
         launch(source_notion(arguments), arguments)
-    except Exception:  # nobody takes the output any more: threads that wait for room would hold the process
+    except Exception:  # threads that still read or wait would hold the process
         with suppress(OSError):
             sys.excepthook(*sys.exc_info())
             sys.stdout.flush()

@@ -56,7 +56,7 @@ class PageStateMigration(ListingStateMigration):
       …}}]}`, with either of `state` and `states` missing at times. Without `state`, the pages in `states` are known and
       any other page is not.
 
-    What the stream's router says of it holds here too: the attributes of `PageRouter`.
+    Whether the stream reads only changed pages, and whether it discovers pages, stands at its router in the manifest.
     """
 
     config: Mapping[str, Any]

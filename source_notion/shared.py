@@ -44,8 +44,8 @@ def is_shutting_down() -> bool:
     try:
         with ThreadPoolExecutor(1) as executor:
             executor.submit(int)
-    except RuntimeError:
-        return True
+    except RuntimeError as error:  # or there is no room for another thread
+        return "shutdown" in str(error)
     return False
 
 

@@ -78,9 +78,9 @@ class Workspace(SharedInSync):
         self.asking: dict[str, Lock] = defaultdict(Lock)  # held while an item is asked for
         self.data_sources: Optional[list[Page]] = None  # all of them, once they were listed
         self.lists: dict[str, PageFile] = {}  # complete listings, by what they were asked for
-        self.new = PageFile()  # what this sync discovered
-        self.pages: dict[str, None] = {}  # all that were discovered, by earlier syncs too
-        self.databases: dict[str, None] = {}
+        self.new = PageFile()  # the pages that this sync discovered
+        self.pages: dict[str, None] = {}  # the ids of all that were discovered, by earlier syncs too
+        self.databases: dict[str, None] = {}  # likewise
         self.unclear: set[str] = set()  # blocks of which Notion does not say where they are
         self.gone: set[str] = set()  # pages that were asked for and are deleted, or no longer shared
         self.ended: list[str] = []  # streams that have read what was listed or discovered so far, and no more

@@ -270,6 +270,44 @@ def test_a_stream_that_is_cut_off_goes_on_where_it_was_although_others_discovere
     assert len(again) <= len(pages) - read + 2  # those that were open
 
 
+def cut_off(result: Sync, stream: str, after: int) -> tuple[Any, list[str]]:
+    """The first state of a stream that came after so many of its records, and the ids of those."""
+    before = sum(len(result.records.get(name, [])) for name in result.records if name != stream)
+    return next(
+        (state, result.ids(stream)[: read - before])
+        for (name, state), read in zip(result.states, result.read, strict=True)
+        if name == stream and read - before >= after
+    )
+
+
+@pytest.mark.parametrize("why", ["owed", "discovered"])
+def test_rows_that_are_new_to_a_stream_that_is_cut_off_twice_arrive(
+    workspace: Workspace, api: StandIn, clock: Clock, naps: list[float], why: str
+) -> None:
+    home = workspace.add_page(title="Home", last_edited_time=march(1))
+    database = workspace.add_database(home, "Tasks", last_edited_time=march(1))
+    source = workspace.add_data_source(database, "Tasks", last_edited_time=march(1))
+    rows = [workspace.add_row(source, last_edited_time=march(day)) for day in range(2, 10)]
+    workspace.unsearchable |= {*rows, *([source] if why == "discovered" else [])}
+    for day in range(10, 20):
+        workspace.add_page(title=f"{day}", last_edited_time=march(day))
+    if why == "owed":
+        api.answer(on("POST", f"/v1/data_sources/{source}/query", BROKEN))
+    api.answer(each_request_takes(60, clock))
+    first, _ = cut_off(sync("page_markdown", num_workers=1), "page_markdown", after=6)
+    api.reset_rules()
+    api.answer(each_request_takes(60, clock))
+    resumed = sync("blocks", "page_markdown", state={"page_markdown": first}, num_workers=1)
+    second, read = cut_off(resumed, "page_markdown", after=2)
+    api.reset_rules()
+
+    last = sync("blocks", "page_markdown", state={**resumed.state, "page_markdown": second}, num_workers=1)
+
+    assert {*rows} <= {*read, *last.ids("page_markdown")}
+    # What was read is not read again, but for what was open.
+    assert len({*rows} & {*read} & {*last.ids("page_markdown")}) <= 2
+
+
 def test_a_failed_page_that_is_deleted_since_is_forgotten_by_a_sync_that_is_limited_to_search(
     workspace: Workspace, api: StandIn, naps: list[float]
 ) -> None:
