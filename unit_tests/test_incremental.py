@@ -184,6 +184,7 @@ def test_a_walk_says_where_it_is_at_least_each_minute(workspace: Workspace, api:
     assert sum(blocks_between_states) == 60
     # Four pages are a minute; the others are under way, by two workers and one page ahead.
     assert max(blocks_between_states) <= 4 + 3
+    assert len(result.states) <= 60 * 15 / 30 + 2  # and not one for each page
 
 
 def test_any_number_of_pages_is_walked_from_the_oldest_up(workspace: Workspace, api: StandIn) -> None:

@@ -93,6 +93,7 @@ V2 = {
     "a fence within a longer one": ("````md\n```\n**a**\n```\n````", "```\n**a**\n```"),
     "code with backticks": ("`` a`b `` and ` `` `", "a`b and ``"),
     "hard breaks": ("one **two\\\nthree** four", "one two\nthree four"),
+    "formats over two lines": ("a **b\nc** [d\ne](https://a) f", "a b\nc d\ne f"),
     "an empty paragraph": ("a\n\n<p />\n\nb", "a\nb"),
     "inline tags": ("<b>a </b><i>b</i> <s>c</s> <u>d</u>", "a b c d"),
     "spans": ('<span color="orange" discussion-urls="https://a">a <u>b</u></span>c', "a bc"),
