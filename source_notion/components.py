@@ -101,7 +101,7 @@ class PageListRetriever(SearchRetriever):
         )
         if str(wanted) not in self.workspace.lists:
             pages = PageFile()
-            for found in self._list(records_generator_fn, wanted):
+            for found in self._list(records_generator_fn, wanted, since):
                 pages.append(found)
             self.workspace.lists[str(wanted)] = pages
         for pages in (self.workspace.lists[str(wanted)], self.workspace.new):
@@ -109,7 +109,8 @@ class PageListRetriever(SearchRetriever):
                 if self.lookup.is_in_scope(found.page["id"]):
                     yield Record(found._asdict(), self.name, stream_slice)
 
-    def _list(self, records_of: RecordsOfResponse, wanted: Wanted) -> Iterator[FoundPage]:
+    def _list(self, records_of: RecordsOfResponse, wanted: Wanted, since: str) -> Iterator[FoundPage]:
+        """All that is wanted. What this stream is to read is claimed: a page that failed may bring what is older."""
         listed: dict[str, str] = {}
         back_to = StreamSlice(partition={}, cursor_slice={"start_time": wanted.since})
         for record in self.search(records_of, back_to):
@@ -117,13 +118,17 @@ class PageListRetriever(SearchRetriever):
             self.workspace.forget(record["id"])
             yield FoundPage("search", record.data)  # type: ignore[arg-type]
         for found in self._beside_search(wanted, listed.keys()):
-            edited = edited_at(found.page)
-            if edited > listed.get(found.page["id"], ""):  # search may show an older version
-                listed[found.page["id"]] = edited
+            id, edited = found.page["id"], edited_at(found.page)
+            seen = listed.get(id, "")
+            if edited > seen or (found.origin and edited == seen):  # search may show an older version, or not say why
+                listed[id] = edited
                 self.workspace.note(found.page)
+                if found.origin or found.way == "parent":
+                    self.workspace.claim(id)
                 yield found
-        for page_id in listed:
-            self.workspace.claim(page_id)
+        for id, edited in listed.items():
+            if edited >= since:
+                self.workspace.claim(id)
         if wanted.owed:
             self.workspace.lists.clear()  # they lack what it brought
 
@@ -149,7 +154,7 @@ class PageListRetriever(SearchRetriever):
                 workspace.forget(page_id)
                 workspace.gone.add(page_id)
                 if page is None and page_id in wanted.owed:
-                    workspace.databases[page_id] = None
+                    workspace.remember_database(page_id)
                 if page is None and page_id not in databases and (page_id in lookup.roots or page_id in wanted.owed):
                     databases.append(page_id)
                 if page_id in lookup.roots:
@@ -176,7 +181,11 @@ class PageListRetriever(SearchRetriever):
 
     def _rows(self, data_source_id: str, discovered: str, wanted: Wanted) -> Iterator[FoundPage]:
         """The rows since the last sync; from further back if they could not be asked for then, or the database is new."""
-        origin = next((id for id in (data_source_id, ALL_DATA_SOURCES) if id in wanted.owed), discovered)
+        place = self.workspace.places.get(data_source_id)
+        database = (place and place.parent_id) or ""
+        if database in self.workspace.databases:  # search may list what only a page knew before
+            discovered = database
+        origin = next((id for id in (data_source_id, database, ALL_DATA_SOURCES) if id in wanted.owed), discovered)
         since = wanted.owed.get(origin, wanted.since)
         if discovered and discovered not in wanted.known_databases:
             since = min(since, self.lookup.start)
@@ -331,14 +340,15 @@ class BlockTreeRetriever(PageContentRetriever):
         if lookup.uses_search_only:
             return
         progress = self.partition_router.progress  # type: ignore[union-attr]
-        back_to = progress.back_to if page["may_have_gaps"] else progress.listed_to
+        back_to = progress.back_to if page["may_have_gaps"] else progress.since
         is_old = edited_at(block) < back_to or progress.was_delivered(block)
         if block["type"] == "child_page" and not is_old and claim(id):
             child = lookup.get("page_id", id)
             if child and not child.get("in_trash") and lookup.is_in_scope(id):
                 discovery.pages.append(FoundPage("parent", child, id))
         elif block["type"] == "child_database" and not (is_old and id in self.workspace.places) and claim(id):
-            left_out = [each for each in lookup.data_sources_of(id) if claim(each)]
+            is_new = page["may_have_gaps"] and not is_old
+            left_out = [each for each in lookup.data_sources_of(id) if claim(each) or is_new]
             for row in (row for each in left_out for row in lookup.rows_of(each, lookup.start)):
                 self.workspace.note(row)
                 if claim(row["id"]) and lookup.is_in_scope(row["id"]) and not progress.was_delivered(row):

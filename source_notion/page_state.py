@@ -78,18 +78,20 @@ class Progress:
         self.emitted_at = 0.0  # when a state was last emitted, in seconds
         self.failures_in_a_row = 0
         self._before = before
-        self._since = since
+        self.since = since  # what was edited since then is due
         self._reads_all = reads_all
         self._reached = self._given_out = tuple(resumed.get("reached", ("", "")))
         self._open = dict.fromkeys(resumed.get("open", []))
         self._was_taken_up = frozenset(resumed.get("taken_up", []))
         self._taken_up: set[str] = set()
+        self._origins: dict[str, str] = {}  # those of the pages that were listed: of `pages`, or of `databases`
         self._failed = dict(before.get("failed") or {})
         self._owed = before.get("owed") or {}
         self._waiting: set[str] = set()  # discovered, and not read yet
         self._known = {*known.get("pages", []), *known.get("databases", [])}
-        self.listed_to = min([since, *self._failed.values()])  # listings show what was edited since
-        self.back_to = min([self.listed_to, *self._owed.values()])  # since then, something may be missing
+        self.back_to = min(
+            [since, *self._failed.values(), *self._owed.values()]
+        )  # since then, something may be missing
         self._times: dict[str, str] = {}
         self._newest = ""
 
@@ -104,13 +106,16 @@ class Progress:
     def take(self, found: FoundPage) -> None:
         """Take a page of the listing, which may have an older and a newer version of it."""
         id, edited = intern(found.page["id"]), min(edited_at(found.page), self.began)
+        if found.origin and found.origin not in self._owed:
+            self._origins[found.origin] = "pages" if found.origin == id else "databases"
         known = self.due.get(id)
-        if edited <= (known.place if known else self._times.get(id, "")):
+        seen = known.place if known else self._times.get(id, "")
+        if edited < seen or (edited == seen and (known or not found.origin)):
             return
         is_later = not self.was_delivered(found.page)
         is_owed = id in self._owed or (found.origin in self._owed and is_later)
         is_unknown = bool(found.origin) and found.origin not in self._known and found.origin not in self._owed
-        has_changed = edited >= self._since and (self._reads_all or is_later)
+        has_changed = edited >= self.since and (self._reads_all or is_later)
         was_read = (edited, id) <= self._reached and edited < earlier(self.began) and id not in self._open
         if is_owed or is_unknown:
             self._taken_up.add(found.origin or id)
@@ -124,11 +129,12 @@ class Progress:
         elif not known:
             self._times[id] = edited
 
-    def settle(self, gone: Iterable[str], unanswered: Iterable[str]) -> None:
+    def settle(self, gone: Iterable[str], unanswered: Mapping[str, str]) -> None:
         """Keep only what the state may need: no page that failed and is gone by now, and few times. What was not answered
         is not taken up, and what is due up to the place that is reached is open.
         """
         self._taken_up.difference_update(unanswered)
+        self._origins = {id: kind for id, kind in self._origins.items() if id not in unanswered}
         self._open.update((page.id, None) for page in self.due.values() if page[:2] <= self._reached)
         for page_id in gone:
             self._failed.pop(page_id, None)
@@ -175,9 +181,11 @@ class Progress:
 
     def known_of(self, discovered: Discovered) -> Discovered:
         """What this stream has read of what was discovered: the next sync need not."""
-        if self.is_finished:
-            return discovered
-        return {kind: [id for id in ids if id in self._known] for kind, ids in discovered.items()}
+        if not self.is_finished:
+            return {kind: [id for id in ids if id in self._known] for kind, ids in discovered.items()}
+        # Another stream may have found them through search, and forgotten them.
+        listed = {kind: [id for id, of in self._origins.items() if of == kind] for kind in discovered}
+        return {kind: [*dict.fromkeys([*ids, *listed[kind]])] for kind, ids in discovered.items()}
 
     def state(self, unanswered: Iterable[str]) -> PageState:
         """What the next sync has to know, also of what could not be asked in this one."""
@@ -186,7 +194,7 @@ class Progress:
         if not self.is_finished:
             state["under_way"] = {
                 "began": self.began,
-                "since": self._since,
+                "since": self.since,
                 "reached": [*self._given_out],
                 "open": [*self._open],
                 "taken_up": sorted(self._taken_up),

@@ -81,6 +81,7 @@ class Workspace(SharedInSync):
         self.new = PageFile()  # the pages that this sync discovered
         self.pages: dict[str, None] = {}  # the ids of all that were discovered, by earlier syncs too
         self.databases: dict[str, None] = {}  # likewise
+        self.forgotten: set[str] = set()  # of both, what no later sync need know; other streams of this one may
         self.unclear: set[str] = set()  # blocks of which Notion does not say where they are
         self.gone: set[str] = set()  # pages that were asked for and are deleted, or no longer shared
         self.ended: list[str] = []  # streams that have read what was listed or discovered so far, and no more
@@ -117,13 +118,19 @@ class Workspace(SharedInSync):
                 self.new.append(found)
                 if found.origin == found.page["id"]:
                     self.pages[found.origin] = None
-            self.databases.update(dict.fromkeys(discovery.databases))
+                    self.forgotten.discard(found.origin)
+            for id in discovery.databases:
+                self.remember_database(id)
+
+    def remember_database(self, database_id: str) -> None:
+        self.databases[database_id] = None
+        self.forgotten.discard(database_id)
 
     def forget(self, item_id: str) -> None:
         """Forget what is gone, or shown by a listing by now."""
         with self.lock:
-            self.pages.pop(item_id, None)
-            self.databases.pop(item_id, None)
+            if item_id in self.pages or item_id in self.databases:
+                self.forgotten.add(item_id)
 
     def stay_unknown(self, database_id: str, data_source_id: str) -> bool:
         """Let a database be news to the next sync as well, if a query of its rows failed; returns whether it did."""
@@ -136,4 +143,5 @@ class Workspace(SharedInSync):
     def discovered(self) -> Discovered:
         """What the state is to remember."""
         with self.lock:
-            return {"pages": [*self.pages], "databases": [*self.databases]}
+            of_both = {"pages": self.pages, "databases": self.databases}
+            return {kind: [id for id in ids if id not in self.forgotten] for kind, ids in of_both.items()}
