@@ -549,13 +549,14 @@ def link_with_a_view(database_id: str) -> str:
     [
         link_with_a_view,
         lambda id_: link_with_a_view(id_) + "&pvs=4#top",
+        lambda id_: link_with_a_view(id_) + "&p=0123456789abcdef0123456789abcdef",
         lambda id_: f"https://app.notion.com/p/{id_.replace('-', '')}",
         lambda id_: f"  https://www.notion.so/{id_.replace('-', '')}/ ",
         lambda id_: id_,
         lambda id_: id_.replace("-", ""),
         lambda id_: id_.upper(),
     ],
-    ids=["view", "view and more", "app", "blanks", "id", "digits", "capitals"],
+    ids=["view", "view and more", "view and a row", "app", "blanks", "id", "digits", "capitals"],
 )
 def test_a_database_is_chosen_by_link_or_id_with_all_its_data_sources(
     two_databases: Json, api: StandIn, form: Any

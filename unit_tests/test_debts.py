@@ -190,6 +190,7 @@ def test_a_known_database_that_was_not_answered_once_stays_known(
     api.answer(on("GET", f"/v1/databases/{database}", BROKEN))
     owing = sync("blocks", "pages", state=before.state)
     after = two_more_syncs(api, owing, "blocks", "pages")[1]
+    assert after.state["blocks"]["parent_state"]["every_page"]["owed"] == {}
     edited = max(rows)
     workspace.edit_page(edited, march(21))
 
@@ -306,6 +307,34 @@ def test_rows_that_are_new_to_a_stream_that_is_cut_off_twice_arrive(
     assert {*rows} <= {*read, *last.ids("page_markdown")}
     # What was read is not read again, but for what was open.
     assert len({*rows} & {*read} & {*last.ids("page_markdown")}) <= 2
+
+
+def test_owed_rows_of_a_query_that_breaks_once_more_arrive_although_the_sync_in_between_is_cut_off(
+    workspace: Workspace, api: StandIn, clock: Clock, naps: list[float]
+) -> None:
+    source = workspace.add_data_source(workspace.add_database(None, "Tasks"), "Tasks", last_edited_time=march(1))
+    rows = [workspace.add_row(source, last_edited_time=march(1)) for _ in range(150)]
+    workspace.unsearchable.update(rows)
+    for day in range(10, 16):
+        workspace.add_page(title=f"{day}", last_edited_time=march(day))
+    query = f"/v1/data_sources/{source}/query"
+
+    def cut_off_with(broken: Any, state: Any, after: int) -> tuple[Any, list[str]]:
+        api.reset_rules()
+        api.answer(on("POST", query, broken))
+        api.answer(each_request_takes(60, clock))
+        return cut_off(sync("page_markdown", state=state, num_workers=1), "page_markdown", after)
+
+    def break_late(request: Request) -> Any:
+        return BROKEN if (request.body or {}).get("start_cursor") else None
+
+    first, read = cut_off_with(BROKEN, None, after=4)
+    second, read_then = cut_off_with(break_late, {"page_markdown": first}, after=10)
+    api.reset_rules()
+
+    last = sync("page_markdown", state={"page_markdown": second}, num_workers=1)
+
+    assert {*rows} <= {*read, *read_then, *last.ids("page_markdown")}
 
 
 def test_a_failed_page_that_is_deleted_since_is_forgotten_by_a_sync_that_is_limited_to_search(

@@ -504,6 +504,15 @@ def test_the_path_of_a_row_goes_through_a_data_source_that_search_leaves_out(
     assert api.count("GET /v1/data_sources/{id}") == 1
 
 
+def test_a_path_goes_through_pages_without_a_title(workspace: Workspace, api: StandIn) -> None:
+    untitled = workspace.add_page(title="")
+    child = workspace.add_page(untitled, "Child")
+
+    (page,) = (each for each in sync("pages").records["pages"] if each["id"] == child)
+
+    assert (page["path"], page["path_titles"], page["depth"]) == ([untitled], [""], 1)
+
+
 def test_a_path_begins_where_the_connection_begins_to_see(
     workspace: Workspace, api: StandIn, tree: dict[str, str]
 ) -> None:
@@ -838,6 +847,10 @@ def test_tables_are_found_within_the_scope_alone(workspace: Workspace, api: Stan
 
     assert table_of(workspace, tree["tasks"]) in names
     assert not [name for name in names if name.startswith("elsewhere")]
+
+
+def test_check_accepts_a_page_and_a_database(workspace: Workspace, api: StandIn, tree: dict[str, str]) -> None:
+    assert check(**CONFIG, root_pages=[tree["team"], tree["database"]]) == ("SUCCEEDED", None)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -282,6 +283,15 @@ def test_a_saved_state_lies_in_the_future(workspace: Workspace, api: StandIn, pa
 
     assert sorted(result.ids(stream)) == sorted(everything) != []
     assert any("saved state" in warning and stream in warning for warning in result.warnings)
+
+
+def test_a_saved_state_is_ahead_of_this_machines_clock(workspace: Workspace, api: StandIn) -> None:
+    ahead = (datetime.now(timezone.utc) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    workspace.add_page(title="Old", last_edited_time="2026-01-01T00:00:00.000Z")
+
+    result = sync("blocks", "pages", state={stream: {"last_edited_time": ahead} for stream in ("blocks", "pages")})
+
+    assert (result.warnings, result.ids("pages")) == ([], [])
 
 
 MALFORMED_STATES: list[Any] = [
