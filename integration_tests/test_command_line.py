@@ -150,7 +150,13 @@ def test_a_program_whose_main_thread_fails_ends(tmp_path: Path, end: str) -> Non
         options = written(str(tmp_path), CONFIG, catalog_of("blocks"), None)
         command = [program("source-notion"), "read", *options]
         environment = {**os.environ, **api.environment()}
-        with subprocess.Popen(command, stdout=output, stderr=output, env=environment) as process:
+        with subprocess.Popen(
+            command,
+            stdout=output,
+            stderr=output,
+            env=environment,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background ignore it
+        ) as process:
             while end != "a full disk" and len(api.requests) < 20:
                 time.sleep(0.1)
             if end == "Ctrl-C at the rate limit":
