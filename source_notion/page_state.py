@@ -71,9 +71,8 @@ class Progress:
         self.under_way: set[str] = set()  # being read
         self.ways: Counter[str] = Counter()  # how many pages were found in which way
         self.is_complete = False  # whether all that is due was given out
-        self.has_stopped = cut_off.get(
-            "has_stopped", False
-        )  # whether it, or the one before, stopped after many failures
+        # Whether this sync, or the one that it resumes, stopped after many failures.
+        self.has_stopped = cut_off.get("has_stopped", False)
         self.discovered = 0
         self.emitted_at = 0.0  # when a state was last emitted, in seconds
         self.failures_in_a_row = 0
@@ -89,9 +88,8 @@ class Progress:
         self._owed = before.get("owed") or {}
         self._waiting: set[str] = set()  # discovered, and not read yet
         self._known = {*known.get("pages", []), *known.get("databases", [])}
-        self.back_to = min(
-            [since, *self._failed.values(), *self._owed.values()]
-        )  # since then, something may be missing
+        # Since then, something may be missing.
+        self.back_to = min([since, *self._failed.values(), *self._owed.values()])
         self._times: dict[str, str] = {}
         self._newest = ""
 
