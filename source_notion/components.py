@@ -16,7 +16,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_notion.lookup import ALL_DATA_SOURCES, Lookup
 from source_notion.objects import edited_at, fields_of, may_have_children, reason_of, text_of_block
-from source_notion.page_state import PageState, Wanted
+from source_notion.page_state import DuePage, PageState, Wanted
 from source_notion.pages import PageRouter
 from source_notion.retriever import Listing, NotionRetriever, RecordsOfResponse, tame, with_extra
 from source_notion.shared import LOGGER
@@ -220,20 +220,30 @@ class PageContentRetriever(NotionRetriever):
     def read_records(
         self, records_schema: Mapping[str, Any], stream_slice: Optional[StreamSlice] = None
     ) -> Iterable[StreamData]:
-        """Read a page, and after it those that it discovers."""
+        """Read the pages of a partition, and after each those that it discovers."""
         assert stream_slice is not None
         router: PageRouter = self.partition_router  # type: ignore[assignment]
         failures = {}
-        pages = [(stream_slice.partition["page_id"], stream_slice.extra_fields["last_edited_time"])]
-        for id, edited in pages:
-            discovery = Discovery()
-            of_page = with_extra(stream_slice, page_id=id, last_edited_time=edited, discovery=discovery)
+        due: list[DuePage] = stream_slice.extra_fields["pages"]
+        pages = [*reversed(due[:1] if self.is_test_read else due)]
+        while pages:
+            page, discovery = pages.pop(), Discovery()
+            of_page = with_extra(
+                stream_slice,
+                page_id=page.id,
+                last_edited_time=page.last_edited_time,
+                may_have_gaps=page.may_have_gaps,
+                discovery=discovery,
+            )
             try:
                 yield from super().read_records(records_schema, of_page)
             except Exception as error:
-                failures[id] = error
-            pages.extend((found.page["id"], found.page.get("last_edited_time")) for found in discovery.pages)
-            router.finish(id, id in failures, discovery, self.emit_state)
+                failures[page.id] = error
+            for found in reversed(discovery.pages):
+                pages.append(page._replace(id=found.page["id"], last_edited_time=found.page.get("last_edited_time")))
+            router.finish(page.id, page.id in failures, discovery, self.emit_state)
+            if router.progress.must_stop:
+                break  # the router gives out no more pages, and says so
         self._finish(stream_slice, failures)
 
     def _finish(self, stream_slice: StreamSlice, failures: dict[str, Exception]) -> None:

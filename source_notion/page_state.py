@@ -60,6 +60,8 @@ class Progress:
     """How far one sync is with the pages of a stream."""
 
     MAX_DELIVERED = 1000  # more would make the state large; what it does not hold is read again
+    MAX_FAILURES_IN_A_ROW = 50  # after so many, something larger is broken
+    MAX_AT_A_TIME = 50  # pages of one partition
 
     def __init__(self, before: PageState, since: str, began: str, reads_all: bool) -> None:
         cut_off = before.get("under_way") or {}
@@ -96,6 +98,10 @@ class Progress:
     @property
     def is_finished(self) -> bool:
         return self.is_complete and not self.under_way and not self._waiting
+
+    @property
+    def must_stop(self) -> bool:
+        return self.failures_in_a_row >= self.MAX_FAILURES_IN_A_ROW
 
     def was_delivered(self, item: Mapping[str, Any]) -> bool:
         """Whether an earlier sync has delivered this version, as far as the state says."""
@@ -143,18 +149,22 @@ class Progress:
             id: time for time, id in nlargest(self.MAX_DELIVERED, (each for each in times if each[0] < settled))
         }
 
-    def pop_due(self) -> Iterator[DuePage]:
-        """The pages to be read, in order; none is kept longer than necessary."""
-        due = sorted(self.due.values(), reverse=True)
-        self.due.clear()
-        while due:
-            yield due.pop()
+    def pop_due(self, readers: int) -> Iterator[list[DuePage]]:
+        """The pages to be read, in order, in parts: for each, the runtime makes a cursor, and keeps 2 KB.
 
-    def give_out(self, page: DuePage) -> None:
-        """Note that a page is being read, after all that come before it."""
-        self.under_way.add(page.id)
-        self._open[page.id] = None
-        self._given_out = max(self._given_out, page[:2])
+        Each has a thirtieth of a reader's share of what is left, so that all end at the same time.
+        """
+        due = sorted(self.due.values(), reverse=True)
+        self.due.clear()  # none is kept longer than necessary
+        while due:
+            size = min(len(due) // (30 * readers), self.MAX_AT_A_TIME)
+            yield [due.pop() for _ in range(size or 1)]
+
+    def give_out(self, pages: Sequence[DuePage]) -> None:
+        """Note that pages are being read, after all that come before them."""
+        self.under_way.update(page.id for page in pages)
+        self._open.update((page.id, None) for page in pages)
+        self._given_out = max(self._given_out, pages[-1][:2])
 
     def finish(self, page_id: str, has_failed: bool, discovery: Discovery) -> None:
         """Note that a page was read, or could not be. What was discovered in it counts as failed until it is read."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
 from threading import Condition
-from typing import Any, ClassVar, Optional
+from typing import Any, Optional
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.declarative.interpolation import InterpolatedString
@@ -22,7 +22,7 @@ from source_notion.workspace import Discovery, FoundPage, Workspace
 
 @dataclass
 class PageRouter(SubstreamPartitionRouter):
-    """One partition a page, from the page edited longest ago to the newest.
+    """Partitions of a few pages each, from the page edited longest ago to the newest.
 
     Search lists the newest first. Read in that order, no state would be true before the end; read from the oldest up,
     a sync that is cut off goes on where it was. The runtime's own router keeps the order of the parent stream, and
@@ -32,10 +32,9 @@ class PageRouter(SubstreamPartitionRouter):
     only_changed_pages: bool = True  # whether to read the pages edited since the last sync, or all
     discovers: bool = False  # whether this stream discovers pages
     as_one: bool = False  # whether to give one slice for all pages, which reads `due_pages`
-    max_under_way: str = "2"  # how many pages may be read at once; with more, the state would lag behind
+    max_under_way: str = "2"  # how many partitions may be read at once; with more, the state would lag behind
 
     SECONDS_BETWEEN_STATES = 30.0  # the runtime emits one every ten minutes
-    MAX_FAILURES_IN_A_ROW: ClassVar[int] = 50  # after so many, something larger is broken
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
@@ -62,25 +61,21 @@ class PageRouter(SubstreamPartitionRouter):
             return
         room = int(InterpolatedString.create(self.max_under_way, parameters={}).eval(self.config))
         progress = self._list()
-        for page in progress.pop_due():
+        for pages in progress.pop_due(room):
             with self._changed:
-                while not self._changed.wait_for(lambda: len(progress.under_way) < room, timeout=1):
-                    if is_shutting_down():
+                while len(progress.under_way) >= room * len(pages):
+                    if not self._changed.wait(timeout=1) and is_shutting_down():
                         return
-                if progress.failures_in_a_row >= self.MAX_FAILURES_IN_A_ROW:
+                if progress.must_stop:
                     progress.has_stopped = True
                     LOGGER.warning(
-                        f"Stream {self._stream_name} stops here, because {self.MAX_FAILURES_IN_A_ROW} pages in a row "
+                        f"Stream {self._stream_name} stops here, because {progress.MAX_FAILURES_IN_A_ROW} pages in a row "
                         "could not be read. The next sync continues from there."
                     )
                     return
-                progress.give_out(page)
-            about = {
-                "last_edited_time": page.last_edited_time,
-                "may_have_gaps": page.may_have_gaps,
-                "began": progress.began,
-            }
-            yield StreamSlice(partition={"page_id": page.id}, cursor_slice={}, extra_fields=about)
+                progress.give_out(pages)
+            about = {"pages": pages, "began": progress.began}
+            yield StreamSlice(partition={"from_page": pages[0].id}, cursor_slice={}, extra_fields=about)
         with self._changed:
             progress.is_complete = True
             self._report_if_finished()

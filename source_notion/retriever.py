@@ -52,7 +52,7 @@ class Listing:
         # Notion ends it after 10,000 results: https://developers.notion.com/guides/data-apis/query-large-data-sources
         self.is_incomplete = False
         self._stream = stream
-        self.versions: set[int] = set()  # hashes, which take a quarter of the memory
+        self.versions: dict[int, None] = {}  # hashes, and no set: either takes less memory
         self._items: set[int] = set()
         self._cursors: set[str] = set()
 
@@ -78,7 +78,7 @@ class Listing:
             return True
         version = hash((record["id"], str(record.get("last_edited_time"))))
         is_new = version not in self.versions
-        self.versions.add(version)
+        self.versions[version] = None
         return is_new
 
     def _check_that_it_goes_on(self, request: Any, body: Mapping[str, Any], has_news: bool) -> None:

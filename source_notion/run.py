@@ -1,6 +1,5 @@
 """The executable `source-notion`: spec, check, discover and read."""
 
-import ast
 import json
 import logging
 import os
@@ -87,27 +86,9 @@ def _read(kind: str, path: Optional[str], load: Callable[[Any], Any]) -> Any:
         raise SystemExit(f"{path} is not a {kind} of Airbyte's protocol: {reason}") from None
 
 
-def repeat_disturbed_parsing() -> None:
-    """Let values that the manifest renders be parsed once more if another thread disturbed it, on Python 3.11.0 to 3.11.7.
-
-    There, threads that parse at the same moment may meet a SystemError, which would end a stream:
-    https://github.com/python/cpython/issues/106905
-    """
-    parse = ast.literal_eval
-
-    def parse_again(*args: Any) -> Any:
-        while True:
-            with suppress(SystemError):
-                return parse(*args)
-
-    if (3, 11) <= sys.version_info < (3, 11, 8):
-        ast.literal_eval = parse_again  # type: ignore[assignment]
-
-
 def run() -> None:
     """Run one command of the protocol."""
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # whatever the machine says
-    repeat_disturbed_parsing()
     arguments = sys.argv[1:]
     if not AirbyteEntrypoint.parse_args(arguments).command:
         raise SystemExit("Give a command: source-notion spec, check, discover or read.")

@@ -1,10 +1,12 @@
 """What the tests share: the stand-in of the API and a sync in this process."""
 
+import ast
 import json
 import logging
 import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
@@ -21,7 +23,6 @@ from under_test import BUNDLE, MANIFEST, ROOT, Json, prepared, run
 
 from fake_notion.stand_in import Request, Rule, StandIn
 from fake_notion.workspace import Workspace
-from source_notion.run import repeat_disturbed_parsing
 
 __all__ = ["MANIFEST", "ROOT"]
 
@@ -47,7 +48,21 @@ ON_THE_PACKAGE_ONLY = [
 ]
 collect_ignore = [f"test_{name}.py" for name in ON_THE_PACKAGE_ONLY] if BUNDLE else []
 
-repeat_disturbed_parsing()
+
+def _parse_again(*args: Any) -> Any:
+    """`ast.literal_eval`, once more if another thread disturbed it, as in Python 3.11.0 to 3.11.7.
+
+    The runtime parses what the manifest renders, so it is one value in millions that ends a stream there:
+    https://github.com/python/cpython/issues/106905
+    """
+    while True:
+        with suppress(SystemError):
+            return _parse(*args)
+
+
+if (3, 11) <= sys.version_info < (3, 11, 8):
+    _parse = ast.literal_eval
+    ast.literal_eval = _parse_again  # type: ignore[assignment]
 
 State = dict[str, dict[str, Any]]
 
