@@ -224,8 +224,7 @@ class PageContentRetriever(NotionRetriever):
         assert stream_slice is not None
         router: PageRouter = self.partition_router  # type: ignore[assignment]
         failures = {}
-        due: list[DuePage] = stream_slice.extra_fields["pages"]
-        pages = [*reversed(due[:1] if self.is_test_read else due)]
+        pages: list[DuePage] = [*reversed(stream_slice.extra_fields["pages"])]
         while pages:
             page, discovery = pages.pop(), Discovery()
             of_page = with_extra(

@@ -97,3 +97,16 @@ def test_comments_of_the_last_days_cost_one_request_for_each_page_edited_in_them
     assert api.count(SEARCH) == searches
     assert sum(api.counts.values()) == asked + searches
     assert result.errors == {}
+
+
+def test_a_partition_holds_several_pages_of_many(workspace: Workspace, api: StandIn) -> None:
+    """Each costs the runtime a cursor, a third of the processor time of `comments`."""
+    pages = [workspace.add_page(title=str(number)) for number in range(1000)]
+    for page in pages:
+        workspace.add_comment(page, "Comment")
+
+    result = sync("comments", num_workers=2, debug=True)
+
+    partitions = {message for message in result.infos if message.startswith("slice:")}
+    assert 1 < len(partitions) < len(pages) / 2
+    assert len(result.ids("comments")) == len({*result.ids("comments")}) == api.count(COMMENTS) == len(pages)
