@@ -15,7 +15,7 @@ from airbyte_cdk.sources.types import Record, StreamSlice
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_notion.lookup import ALL_DATA_SOURCES, Lookup
-from source_notion.objects import edited_at, fields_of, may_have_children, reason_of, text_of_block
+from source_notion.objects import Page, edited_at, fields_of, may_have_children, reason_of, text_of_block
 from source_notion.page_state import DuePage, PageState, Wanted
 from source_notion.pages import PageRouter
 from source_notion.retriever import Listing, NotionRetriever, RecordsOfResponse, tame, with_extra
@@ -135,35 +135,38 @@ class PageListRetriever(SearchRetriever):
     def _beside_search(self, wanted: Wanted, listed: Set[str]) -> Iterator[FoundPage]:
         """The rows of all data sources, and what listings do not show: the scope, what was discovered, failed or owed."""
         lookup, workspace, queried = self.lookup, self.workspace, set()
-        named, databases = {*wanted.failed}, []
+        ids, databases = {*wanted.failed}, {}
         if not lookup.uses_search_only:
-            named |= {*wanted.owed, *lookup.roots, *workspace.pages} - {ALL_DATA_SOURCES}
-            databases = [*workspace.databases]
+            ids |= {*wanted.owed, *lookup.roots, *workspace.pages} - {ALL_DATA_SOURCES}
+            databases = {**workspace.databases}
             for data_source_id in [each["id"] for each in lookup.all_data_sources()]:
                 queried.add(data_source_id)
                 workspace.claim(data_source_id)
                 if lookup.is_in_scope(data_source_id):
                     yield from self._rows(data_source_id, "", wanted)
-        for page_id in named - listed - queried:
-            page = lookup.get("page_id", page_id)
+        for id in ids - listed - queried:
+            page = lookup.get("page_id", id)
             if page and not page.get("in_trash"):
-                if page_id in wanted.owed:
-                    workspace.pages[page_id] = None
-                yield FoundPage("parent", page, page_id if page_id in workspace.pages else "")
-            elif page_id not in workspace.unanswered:
-                workspace.forget(page_id)
-                workspace.gone.add(page_id)
-                if page is None and page_id in wanted.owed:
-                    workspace.remember_database(page_id)
-                if page is None and page_id not in databases and (page_id in lookup.roots or page_id in wanted.owed):
-                    databases.append(page_id)
-                if page_id in lookup.roots:
-                    lookup.warn_if_gone(page_id)
-        for database_id in databases:
-            yield from self._rows_left_out(database_id, queried, wanted)
+                if id in wanted.owed:
+                    workspace.pages[id] = None
+                yield FoundPage("parent", page, id if id in workspace.pages else "")
+            elif id not in workspace.unanswered and self._may_be_database(id, page, wanted):
+                databases[id] = None
+        for id in databases:
+            yield from self._rows_left_out(id, queried, wanted)
         for id in [each for each in databases if each in wanted.owed and each not in queried]:
             if not lookup.data_sources_of(id) and lookup.get("data_source_id", id):  # search has left it out since
                 yield from self._rows(id, "", wanted)
+
+    def _may_be_database(self, id: str, page: Optional[Page], wanted: Wanted) -> bool:
+        """Forget a page that is in the trash or out of sight; whether the id may be that of a database."""
+        self.workspace.forget(id)
+        self.workspace.gone.add(id)
+        if id in self.lookup.roots:
+            self.lookup.warn_if_gone(id)
+        if page is None and id in wanted.owed:
+            self.workspace.remember_database(id)
+        return page is None and (id in self.lookup.roots or id in wanted.owed)
 
     def _rows_left_out(self, id: str, queried: set[str], wanted: Wanted) -> Iterator[FoundPage]:
         """The rows of those data sources of a database that search leaves out; it is forgotten if there are none."""
