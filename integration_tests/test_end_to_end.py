@@ -374,6 +374,7 @@ def built(bundle: Path) -> BuilderSession:
                 "blocks",
                 {**without_tables, "root_pages": [workspace.page_ids()[-1]]},
             )
+            reads["blocks, by one worker"] = ("blocks", {**without_tables, "num_workers": 1})
             session = BuilderSession(
                 workspace,
                 resolve=builder.post("resolve"),  # first, when the server has seen no components
@@ -429,6 +430,14 @@ def test_a_sample_in_the_builder_shows_blocks_of_any_page_and_asks_nothing_more(
     records = [record["id"] for page in pages_of(built.test_reads[limited]) for record in page["records"]]
     assert sorted(records) == truth(built.workspace)["blocks"]
     assert built.requests[limited] == built.requests["blocks"]
+
+
+def test_a_sample_in_the_builder_arrives_by_one_worker_too(built: BuilderSession) -> None:
+    """There, one thread lists all partitions before it reads one."""
+    answer = built.test_reads["blocks, by one worker"]
+
+    records = [record["id"] for page in pages_of(answer) for record in page["records"]]
+    assert sorted(records) == truth(built.workspace)["blocks"]
 
 
 def test_the_builder_checks_the_connection(built: BuilderSession) -> None:

@@ -1,7 +1,7 @@
 """Signing requests, and getting a new token when Notion no longer accepts the old one."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from logging import CRITICAL, Logger
 from typing import Any, Optional
@@ -26,7 +26,16 @@ REFUSED = (400, 401)
 class TokenRefresh(SharedInSync):
     """Remembers that there is no new token, and why: each request would try again for five minutes."""
 
-    failure: Optional[Exception] = None
+    _failure: Optional[Exception] = None
+
+    def tokens(self, request: Callable[[], Any]) -> Any:
+        if self._failure:
+            raise self._failure.with_traceback(None)
+        try:
+            return request()
+        except Exception as error:
+            self._failure = error
+            raise
 
 
 class TokenErrorHandler(ErrorHandler):
@@ -124,13 +133,7 @@ class NotionAuthenticator(DeclarativeSingleUseRefreshTokenOauth2Authenticator):
 
     def refresh_access_token(self) -> Any:
         """A new pair of tokens; the runtime lets one stream at a time ask for it, and the others take what it got."""
-        if self._refresh.failure:
-            raise self._refresh.failure.with_traceback(None)
-        try:
-            return self._request_tokens()
-        except Exception as error:
-            self._refresh.failure = error
-            raise
+        return self._refresh.tokens(self._request_tokens)
 
     def _request_tokens(self) -> tuple[str, None, Optional[str]]:
         """The runtime's own request may wait for ever, and follows a redirect with the refresh token."""

@@ -91,6 +91,7 @@ class PageListRetriever(SearchRetriever):
         self.name = "pages"  # which people know; the manifest says `every_page`
 
     def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
+        self.workspace.is_test_read = self.is_test_read
         state: PageState = self.cursor.state  # type: ignore[union-attr, assignment]
         since = stream_slice.cursor_slice["start_time"]
         wanted = Wanted(
@@ -154,7 +155,7 @@ class PageListRetriever(SearchRetriever):
                 databases[id] = None
         for id in databases:
             yield from self._rows_left_out(id, queried, wanted)
-        for id in [each for each in databases if each in wanted.owed and each not in queried]:
+        for id in databases.keys() & wanted.owed.keys() - queried:
             if not lookup.data_sources_of(id) and lookup.get("data_source_id", id):  # search has left it out since
                 yield from self._rows(id, "", wanted)
 

@@ -34,7 +34,7 @@ class Lookup(NotionRetriever):
     The runtime has no component that asks for something on the way: its requests belong to a stream.
     """
 
-    data_sources: Retriever = None  # type: ignore[assignment]  # lists all data sources
+    data_sources: NotionRetriever = None  # type: ignore[assignment]  # lists all data sources
     rows: Retriever = None  # type: ignore[assignment]  # lists those of a data source since a time
     start_date: str = ""  # from when on to read the rows of a database that is new
 
@@ -48,7 +48,7 @@ class Lookup(NotionRetriever):
     @property
     def is_test_read(self) -> bool:
         """Whether somebody waits for a sample: a lookup has no paginator of its own that would say so."""
-        return isinstance(self.data_sources, NotionRetriever) and self.data_sources.is_test_read
+        return self.data_sources.is_test_read
 
     @property
     def uses_search_only(self) -> bool:
@@ -151,7 +151,7 @@ class Lookup(NotionRetriever):
         while place and place.parent_id and place.parent_id not in above:
             parent_id = place.parent_id
             if parent_id not in places:
-                if self.uses_search_only and (self.is_test_read or not self.roots):
+                if self.is_test_read or (self.uses_search_only and not self.roots):
                     return None
                 self.get(place.parent_type, parent_id)
                 places.setdefault(parent_id, None)

@@ -36,7 +36,7 @@ class MarkdownRetriever(PageContentRetriever):
         for version in [V1] if self.workspace.refuses_markdown_version else [V2, V1]:
             page = answer_about(page_id, version)
             markdown, missing, is_cut_off = self._completed(page or {}, version, answer_about)
-            if version == V1 or not self.workspace.refuses_markdown_version:
+            if not self.workspace.refuses_markdown_version:
                 break
         if page is None:
             return

@@ -82,7 +82,9 @@ def text_of_block(block: Mapping[str, Any]) -> str:
     lines = [content.get(part) for part in ("title", "rich_text", "expression", "caption")]
     texts = [line if isinstance(line, str) else plain_text(line) for line in lines if line]
     cells = content.get("cells")
-    return "\n".join([*texts, "\t".join(map(plain_text, cells))] if cells and isinstance(cells, list) else texts)
+    if cells and isinstance(cells, list):
+        texts.append("\t".join(map(plain_text, cells)))
+    return "\n".join(texts)
 
 
 def may_have_children(block: Mapping[str, Any]) -> bool:

@@ -50,7 +50,7 @@ class Wanted(NamedTuple):
 class DuePage(NamedTuple):
     """A page to be read. Its order is that of the reading."""
 
-    place: str  # when it was edited; no later than the sync began, for some pages are dated in the future
+    edited: str  # no later than the sync began, for some pages are dated in the future
     id: str
     may_have_gaps: bool  # whether something in it that is older than the state may be missing
     last_edited_time: Optional[str]  # as Notion says it
@@ -73,12 +73,11 @@ class Progress:
         self.under_way: set[str] = set()  # being read
         self.ways: Counter[str] = Counter()  # how many pages were found in which way
         self.is_complete = False  # whether all that is due was given out
-        # Whether this sync, or the one that it resumes, stopped after many failures.
-        self.has_stopped = cut_off.get("has_stopped", False)
-        self.discovered = 0
-        self.emitted_at = 0.0  # when a state was last emitted, in seconds
-        self.failures_in_a_row = 0
+        self.must_stop = False  # whether many pages in a row failed; stays so
+        self.discovered_pages = 0
+        self._failures_in_a_row = 0
         self._before = before
+        self._stopped_before = cut_off.get("has_stopped", False)
         self.since = since  # what was edited since then is due
         self._reads_all = reads_all
         self._reached = self._given_out = tuple(resumed.get("reached", ("", "")))
@@ -99,10 +98,6 @@ class Progress:
     def is_finished(self) -> bool:
         return self.is_complete and not self.under_way and not self._waiting
 
-    @property
-    def must_stop(self) -> bool:
-        return self.failures_in_a_row >= self.MAX_FAILURES_IN_A_ROW
-
     def was_delivered(self, item: Mapping[str, Any]) -> bool:
         """Whether an earlier sync has delivered this version, as far as the state says."""
         return min(edited_at(item), self.began) <= self._before.get("delivered", {}).get(item["id"], "")
@@ -112,9 +107,9 @@ class Progress:
         id, edited = intern(found.page["id"]), min(edited_at(found.page), self.began)
         if found.origin and found.origin not in self._owed:
             self._origins[found.origin] = "pages" if found.origin == id else "databases"
-        known = self.due.get(id)
-        seen = known.place if known else self._times.get(id, "")
-        if edited < seen or (edited == seen and (known or not found.origin)):
+        due = self.due.get(id)
+        seen = due.edited if due else self._times.get(id, "")
+        if edited < seen or (edited == seen and (due or not found.origin)):
             return
         is_later = not self.was_delivered(found.page)
         is_owed = id in self._owed or (found.origin in self._owed and is_later)
@@ -124,13 +119,13 @@ class Progress:
         if is_owed or is_unknown:
             self._taken_up.add(found.origin or id)
             was_read &= (found.origin or id) in self._was_taken_up
-        self.ways[found.way] += not known and id not in self._times
+        self.ways[found.way] += not due and id not in self._times
         if id in self._failed or ((is_owed or is_unknown or has_changed) and not was_read):
-            was_passed_by = edited < self._before.get("asked_since", "") or (self._reads_all and self.has_stopped)
+            was_passed_by = edited < self._before.get("asked_since", "") or (self._reads_all and self._stopped_before)
             may_have_gaps = id in self._failed or is_owed or is_unknown or was_passed_by
             self.due[id] = DuePage(edited, id, may_have_gaps, found.page.get("last_edited_time"))
             self._times.pop(id, None)
-        elif not known:
+        elif not due:
             self._times[id] = edited
 
     def settle(self, gone: Iterable[str], unanswered: Mapping[str, str]) -> None:
@@ -143,14 +138,14 @@ class Progress:
         for page_id in gone:
             self._failed.pop(page_id, None)
         settled, due = earlier(self.began), self.due.values()
-        self._newest = max(chain(self._times.values(), (page.place for page in due)), default="")
-        times = chain(((page.place, page.id) for page in due), ((time, id) for id, time in self._times.items()))
+        self._newest = max(chain(self._times.values(), (page.edited for page in due)), default="")
+        times = chain(((page.edited, page.id) for page in due), ((time, id) for id, time in self._times.items()))
         self._times = {
             id: time for time, id in nlargest(self.MAX_DELIVERED, (each for each in times if each[0] < settled))
         }
 
     def pop_due(self, readers: int) -> Iterator[list[DuePage]]:
-        """The pages to be read, in order, in parts: for each, the runtime makes a cursor, and keeps 2 KB.
+        """The pages to be read, in order, in parts: for each, the runtime makes a cursor and keeps a future.
 
         Each has a thirtieth of a reader's share of what is left, so that all end at the same time.
         """
@@ -173,14 +168,15 @@ class Progress:
         self._open.pop(page_id, None)
         self._failed.pop(page_id, None)
         if not has_failed:
-            self.failures_in_a_row = 0
+            self._failures_in_a_row = 0
         elif page_id not in self._before.get("failed", {}):  # what failed before says nothing of the present
-            self.failures_in_a_row += 1
+            self._failures_in_a_row += 1
+        self.must_stop |= self._failures_in_a_row >= self.MAX_FAILURES_IN_A_ROW
         found_in_it = [found.page["id"] for found in discovery.pages]
         self._waiting.update(found_in_it)
         self._failed.update(dict.fromkeys([*found_in_it, page_id] if has_failed else found_in_it, self.back_to))
         self._known.update([found.origin for found in discovery.pages], discovery.databases)
-        self.discovered += len(discovery.pages)
+        self.discovered_pages += len(discovery.pages)
         for found in discovery.pages:
             self.ways[found.way] += 1
             edited = min(edited_at(found.page), self.began)
@@ -206,7 +202,7 @@ class Progress:
                 "reached": [*self._given_out],
                 "open": [*self._open],
                 "taken_up": sorted(self._taken_up),
-                "has_stopped": self.has_stopped,
+                "has_stopped": self._stopped_before or self.must_stop,
             }
             return state
         state.pop("under_way", None)

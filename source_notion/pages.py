@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
+from math import inf
 from threading import Condition
 from typing import Any, Optional
 
@@ -44,6 +45,7 @@ class PageRouter(SubstreamPartitionRouter):
         self._gate = RateLimitGate.of(self.config)
         self._skipped = Skipped.of(self.config)
         self._changed = Condition()
+        self._emitted_at = 0.0  # when a state was last emitted, in seconds
         self.progress: Progress = None  # type: ignore[assignment]  # until all pages are listed
 
     def get_stream_state(self) -> Mapping[str, Any]:
@@ -59,15 +61,15 @@ class PageRouter(SubstreamPartitionRouter):
         if self.as_one:
             yield StreamSlice(partition={"pages": "all"}, cursor_slice={})
             return
-        room = int(InterpolatedString.create(self.max_under_way, parameters={}).eval(self.config))
+        readers = int(InterpolatedString.create(self.max_under_way, parameters={}).eval(self.config))
         progress = self._list()
-        for pages in progress.pop_due(room):
+        room = inf if self._workspace.is_test_read else readers
+        for pages in progress.pop_due(readers):
             with self._changed:
-                while len(progress.under_way) >= room * len(pages):
+                while len(progress.under_way) >= room * len(pages) and not progress.must_stop:
                     if not self._changed.wait(timeout=1) and is_shutting_down():
                         return
                 if progress.must_stop:
-                    progress.has_stopped = True
                     LOGGER.warning(
                         f"Stream {self._stream_name} stops here, because {progress.MAX_FAILURES_IN_A_ROW} pages in a row "
                         "could not be read. The next sync continues from there."
@@ -98,13 +100,12 @@ class PageRouter(SubstreamPartitionRouter):
 
         One thread at a time: no state says less than the one before, and the end is reported once.
         """
-        progress = self.progress
         with self._changed:
-            progress.finish(page_id, has_failed, discovery)
+            self.progress.finish(page_id, has_failed, discovery)
             self._changed.notify()
             self._workspace.remember(discovery)
-            if time.time() - progress.emitted_at > self.SECONDS_BETWEEN_STATES:
-                progress.emitted_at = time.time()
+            if time.time() - self._emitted_at > self.SECONDS_BETWEEN_STATES:
+                self._emitted_at = time.time()
                 emit_state(self.get_stream_state())
             self._report_if_finished()
 
@@ -136,9 +137,9 @@ class PageRouter(SubstreamPartitionRouter):
             return
         ways, stream, ended = progress.ways, self._stream_name, self._workspace.ended
         self._skipped.summarize(stream)
-        if progress.discovered and ended:
+        if progress.discovered_pages and ended:
             LOGGER.warning(
-                f"Stream {stream} discovered {progress.discovered} pages after {', '.join(ended)} had ended. They are "
+                f"Stream {stream} discovered {progress.discovered_pages} pages after {', '.join(ended)} had ended. They are "
                 f"missing there until the next sync. Move {stream} to the top of the catalog."
             )
         elif not self.discovers:

@@ -8,7 +8,7 @@ from threading import Lock
 from typing import Any
 
 from source_notion.objects import in_notion_format, transient_error
-from source_notion.responses import limit_duration
+from source_notion.responses import TimedBody
 from source_notion.shared import LOGGER, SharedInSync, is_shutting_down
 
 # Too many requests, and an overloaded service: https://developers.notion.com/reference/status-codes
@@ -47,7 +47,7 @@ class RateLimitGate(SharedInSync):
     def insist(self, response: Any, *_: Any, **how: Any) -> Any:
         """A hook of `requests`: if Notion asks to slow down, wait and send the request again, which uses up no retry."""
         while True:
-            limit_duration(response)
+            response.raw = TimedBody(response.raw)  # before it is read
             self.began = self.began or in_notion_format(_date_of(response))
             if response.status_code not in SLOW_DOWN or BLOCKED in response.content:
                 self._shortest_wait = 1.0
@@ -70,7 +70,7 @@ class RateLimitGate(SharedInSync):
             seconds = float(response.headers["Retry-After"])
         except (KeyError, ValueError):
             seconds = self.SECONDS_WITHOUT_ADVICE
-        return min(seconds, self.LONGEST_WAIT) if seconds > self._shortest_wait else self._shortest_wait
+        return max(self._shortest_wait, min(seconds, self.LONGEST_WAIT))
 
 
 def _date_of(response: Any) -> datetime:

@@ -75,11 +75,6 @@ class TimedBody:
         return getattr(self._raw, name)
 
 
-def limit_duration(response: Any) -> None:
-    """Limit how long the body may take; to be called before it is read."""
-    response.raw = TimedBody(response.raw)
-
-
 def ask_again(message: str) -> ErrorResolution:
     return ErrorResolution(ResponseAction.RETRY, FailureType.transient_error, message)
 

@@ -1,6 +1,6 @@
 """The retriever under all streams: it reads each listing to its true end, and each record once.
 
-This is the only module that leans on names which the runtime keeps to itself:
+The package leans on three names that the runtime keeps to itself. Other modules use `_read_pages` only:
 
 - `SimpleRetriever._read_pages`: no public method sees each answer of a listing, or its end.
 - `SimpleRetriever._fetch_next_page`: no public method sees an answer that is ignored.
@@ -248,7 +248,7 @@ class NotionRetriever(SimpleRetriever):
         # Files in answers are signed links that anybody may open for an hour; the runtime logs answers when it debugs.
         self.requester.logger.addFilter(without_signatures)  # type: ignore[attr-defined]
         try:
-            response = super()._fetch_next_page(stream_slice, next_page_token, page_size_override)
+            response: Any = super()._fetch_next_page(stream_slice, next_page_token, page_size_override)
         except PageSizeReductionRequiredException:
             raise  # the runtime asks for a smaller page
         except AirbyteTracedException as error:
@@ -256,9 +256,9 @@ class NotionRetriever(SimpleRetriever):
             raise AirbyteTracedException(
                 message=reason_of(error), internal_message=error.internal_message, failure_type=error.failure_type
             ) from error
-        if response is not None and not response.ok:  # the error handler ignores it
+        if not response.ok:  # the error handler ignores it
             self.skip_ignored(stream_slice, response)
-        if response is not None and lost_characters(response):
+        if lost_characters(response):
             self.skipped.say_once(
                 "Some texts hold U+0000 or half a character, which most databases refuse. It is removed."
             )
@@ -284,7 +284,7 @@ def without_signatures(entry: logging.LogRecord) -> bool:
 
 
 def tame(cursor: Any) -> None:
-    """Leave every state but the last to the router, and forget pages that are done: it would keep 25,000, 3 KB each."""
+    """Leave every state but the last to the router, and forget partitions that are done: it would keep 25,000, 3 KB each."""
     cursor.DEFAULT_MAX_PARTITIONS_NUMBER = 200
     cursor._last_emission_time = float("inf")
 

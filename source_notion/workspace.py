@@ -86,6 +86,7 @@ class Workspace(SharedInSync):
         self.gone: set[str] = set()  # pages that were asked for and are deleted, or no longer shared
         self.ended: list[str] = []  # streams that have read what was listed or discovered so far, and no more
         self.has_discovering_stream = False
+        self.is_test_read = False  # in the Connector Builder, which lists all partitions before it reads one
         self.refuses_markdown_version = False  # Notion gives it in its default version only
         self._claimed: dict[str, None] = {}  # takes half the memory of a set
 
