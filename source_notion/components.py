@@ -242,8 +242,10 @@ class PageContentRetriever(NotionRetriever):
                 yield from super().read_records(records_schema, of_page)
             except Exception as error:
                 failures[page.id] = error
-            for found in reversed(discovery.pages):
-                pages.append(page._replace(id=found.page["id"], last_edited_time=found.page.get("last_edited_time")))
+            pages += [
+                DuePage(edited_at(each.page), each.page["id"], page.may_have_gaps, each.page.get("last_edited_time"))
+                for each in reversed(discovery.pages)
+            ]
             router.finish(page.id, page.id in failures, discovery, self.emit_state)
             if router.progress.must_stop:
                 break  # the router gives out no more pages, and says so
