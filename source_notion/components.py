@@ -231,13 +231,7 @@ class PageContentRetriever(NotionRetriever):
         pages: list[DuePage] = [*reversed(stream_slice.extra_fields["pages"])]
         while pages:
             page, discovery = pages.pop(), Discovery()
-            of_page = with_extra(
-                stream_slice,
-                page_id=page.id,
-                last_edited_time=page.last_edited_time,
-                may_have_gaps=page.may_have_gaps,
-                discovery=discovery,
-            )
+            of_page = with_extra(stream_slice, **page._asdict(), page_id=page.id, discovery=discovery)
             try:
                 yield from super().read_records(records_schema, of_page)
             except Exception as error:
