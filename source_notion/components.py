@@ -229,20 +229,23 @@ class PageContentRetriever(NotionRetriever):
         router: PageRouter = self.partition_router  # type: ignore[assignment]
         failures = {}
         pages: list[DuePage] = [*reversed(stream_slice.extra_fields["pages"])]
-        while pages:
-            page, discovery = pages.pop(), Discovery()
-            of_page = with_extra(stream_slice, **page._asdict(), page_id=page.id, discovery=discovery)
-            try:
-                yield from super().read_records(records_schema, of_page)
-            except Exception as error:
-                failures[page.id] = error
-            pages += [
-                DuePage(edited_at(each.page), each.page["id"], page.may_have_gaps, each.page.get("last_edited_time"))
-                for each in reversed(discovery.pages)
-            ]
-            router.finish(page.id, page.id in failures, discovery, self.emit_state)
-            if router.progress.must_stop:
-                break  # the router gives out no more pages, and says so
+        try:
+            while pages and not router.progress.must_stop:
+                page, discovery = pages.pop(), Discovery()
+                of_page = with_extra(stream_slice, **page._asdict(), page_id=page.id, discovery=discovery)
+                try:
+                    yield from super().read_records(records_schema, of_page)
+                except Exception as error:
+                    failures[page.id] = error
+                pages += [
+                    DuePage(
+                        edited_at(each.page), each.page["id"], page.may_have_gaps, each.page.get("last_edited_time")
+                    )
+                    for each in reversed(discovery.pages)
+                ]
+                router.finish(page.id, page.id in failures, discovery, self.emit_state)
+        finally:
+            router.give_back()
         self._finish(stream_slice, failures)
 
     def _finish(self, stream_slice: StreamSlice, failures: dict[str, Exception]) -> None:

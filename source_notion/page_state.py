@@ -23,7 +23,7 @@ class UnderWay(TypedDict, total=False):
     reached: list[str]  # the place up to which it has come: a time and an id
     open: list[str]  # pages up to there that are not read yet
     taken_up: list[str]  # of what was new or owed to the stream: the ids whose pages up to there are read as well
-    has_stopped: bool  # after many failures: pages that it never came to may hold what is older than the cursor
+    has_stopped: bool  # before the last page: those that it never came to may hold what is older than the cursor
 
 
 class PageState(TypedDict, total=False):
@@ -144,7 +144,7 @@ class Progress:
             id: time for time, id in nlargest(self.MAX_DELIVERED, (each for each in times if each[0] < settled))
         }
 
-    def pop_due(self, readers: int) -> Iterator[list[DuePage]]:
+    def pop_due(self, readers: float) -> Iterator[list[DuePage]]:
         """The pages to be read, in order, in parts: for each, the runtime makes a cursor and keeps a future.
 
         Each has a thirtieth of a reader's share of what is left, so that all end at the same time.
@@ -152,8 +152,8 @@ class Progress:
         due = sorted(self.due.values(), reverse=True)
         self.due.clear()  # none is kept longer than necessary
         while due:
-            size = min(len(due) // (30 * readers), self.MAX_AT_A_TIME)
-            yield [due.pop() for _ in range(size or 1)]
+            size = min(len(due) / readers / 30, self.MAX_AT_A_TIME)
+            yield [due.pop() for _ in range(max(int(size), 1))]
 
     def give_out(self, pages: Sequence[DuePage]) -> None:
         """Note that pages are being read, after all that come before them."""
@@ -191,8 +191,8 @@ class Progress:
         listed = {kind: [id for id, of in self._origins.items() if of == kind] for kind in discovered}
         return {kind: [*dict.fromkeys([*ids, *listed[kind]])] for kind, ids in discovered.items()}
 
-    def state(self, unanswered: Iterable[str]) -> PageState:
-        """What the next sync has to know, also of what could not be asked in this one."""
+    def state(self, unanswered: Iterable[str], has_ended: bool) -> PageState:
+        """What the next sync has to know, also of what could not be asked in this one. The last state of a sync says so."""
         owed = dict.fromkeys(unanswered, self.back_to)
         state: PageState = {**self._before, "failed": {**self._failed}, "owed": {**self._owed, **owed}}
         if not self.is_finished:
@@ -202,7 +202,7 @@ class Progress:
                 "reached": [*self._given_out],
                 "open": [*self._open],
                 "taken_up": sorted(self._taken_up),
-                "has_stopped": self._stopped_before or self.must_stop,
+                "has_stopped": self._stopped_before or has_ended,
             }
             return state
         state.pop("under_way", None)

@@ -45,14 +45,18 @@ class PageRouter(SubstreamPartitionRouter):
         self._gate = RateLimitGate.of(self.config)
         self._skipped = Skipped.of(self.config)
         self._changed = Condition()
+        self._slices_under_way = 0
         self._emitted_at = 0.0  # when a state was last emitted, in seconds
         self.progress: Progress = None  # type: ignore[assignment]  # until all pages are listed
 
     def get_stream_state(self) -> Mapping[str, Any]:
-        """The state by now. The runtime asks for it at each slice, and at the end."""
+        """The last state: the runtime asks for it at each slice, and keeps those it got to itself until the end."""
+        return self._state(has_ended=True)
+
+    def _state(self, has_ended: bool) -> Mapping[str, Any]:
         with self._changed:
             progress, unanswered = self.progress, [*self._workspace.unanswered]
-            state: Any = progress.state(unanswered) if progress else self._parent.cursor.state
+            state: Any = progress.state(unanswered, has_ended) if progress else self._parent.cursor.state
             if progress and (self.discovers or progress.is_finished):
                 state["discovered"] = progress.known_of(self._workspace.discovered())
             return {self._parent.name: state}
@@ -61,20 +65,17 @@ class PageRouter(SubstreamPartitionRouter):
         if self.as_one:
             yield StreamSlice(partition={"pages": "all"}, cursor_slice={})
             return
-        readers = int(InterpolatedString.create(self.max_under_way, parameters={}).eval(self.config))
+        threads = int(InterpolatedString.create(self.max_under_way, parameters={}).eval(self.config))
         progress = self._list()
-        room = inf if self._workspace.is_test_read else readers
-        for pages in progress.pop_due(readers):
+        room = inf if self._workspace.is_test_read else threads
+        for pages in progress.pop_due(room):
             with self._changed:
-                while len(progress.under_way) >= room * len(pages) and not progress.must_stop:
+                while self._slices_under_way >= room and not progress.must_stop:
                     if not self._changed.wait(timeout=1) and is_shutting_down():
                         return
                 if progress.must_stop:
-                    LOGGER.warning(
-                        f"Stream {self._stream_name} stops here, because {progress.MAX_FAILURES_IN_A_ROW} pages in a row "
-                        "could not be read. The next sync continues from there."
-                    )
                     return
+                self._slices_under_way += 1
                 progress.give_out(pages)
             about = {"pages": pages, "began": progress.began}
             yield StreamSlice(partition={"from_page": pages[0].id}, cursor_slice={}, extra_fields=about)
@@ -102,12 +103,22 @@ class PageRouter(SubstreamPartitionRouter):
         """
         with self._changed:
             self.progress.finish(page_id, has_failed, discovery)
-            self._changed.notify()
             self._workspace.remember(discovery)
             if time.time() - self._emitted_at > self.SECONDS_BETWEEN_STATES:
                 self._emitted_at = time.time()
-                emit_state(self.get_stream_state())
+                emit_state(self._state(has_ended=False))
+            if self.progress.must_stop:
+                self._skipped.say_once(
+                    f"Stream {self._stream_name} stops here, because {Progress.MAX_FAILURES_IN_A_ROW} pages in a row "
+                    "could not be read. The next sync continues from there."
+                )
             self._report_if_finished()
+
+    def give_back(self) -> None:
+        """Note that a slice was read, or was left: another may be given out."""
+        with self._changed:
+            self._slices_under_way -= 1
+            self._changed.notify()
 
     def _list(self) -> Progress:
         """List all pages before the first slice: the runtime moves the state once there is one."""

@@ -94,7 +94,7 @@ def run() -> None:
         raise SystemExit("Give a command: source-notion spec, check, discover or read.")
     try:
         launch(source_notion(arguments), arguments)
-    except Exception:  # threads that still read or wait would hold the process
+    except (Exception, KeyboardInterrupt):  # threads that still read or wait would hold the process
         with suppress(OSError):
             sys.excepthook(*sys.exc_info())
             sys.stdout.flush()

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from airbyte_cdk.sources.declarative.incremental.concurrent_partition_cursor import ConcurrentPerPartitionCursor
 from clock import Clock
 from conftest import CONFIG, Sync, each_request_takes, on_searches_for_pages, sync
 
@@ -87,6 +88,28 @@ def test_comments_on_pages_that_a_stopped_sync_never_came_to_arrive(workspace: W
     first = sync("comments", num_workers=1)
     assert first.errors and len(asked) < 150
 
+    assert delivered("comments", first, *two_more_syncs(api, first, "comments")) == comments
+
+
+def test_comments_on_pages_that_a_failed_sync_never_came_to_arrive(
+    workspace: Workspace, api: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The runtime fails in the thread that makes the partitions, as it may in Python 3.11.0 to 3.11.7."""
+    pages = [workspace.add_page(title=str(number)) for number in range(60)]
+    comments = {workspace.add_comment(page, "Older", march(1)) for page in pages}
+    comments |= {workspace.add_comment(page, "Newest", "2026-11-20T10:00:00.000Z") for page in pages[:1]}
+    create, made = ConcurrentPerPartitionCursor._create_cursor, []
+
+    def fail_once(self: Any, *given: Any) -> Any:
+        made.append(self)
+        if len(made) == 20:
+            raise SystemError("AST constructor recursion depth mismatch")
+        return create(self, *given)
+
+    monkeypatch.setattr(ConcurrentPerPartitionCursor, "_create_cursor", fail_once)
+    first = sync("comments", num_workers=2)
+
+    assert first.errors and len(first.ids("comments")) < len(comments)
     assert delivered("comments", first, *two_more_syncs(api, first, "comments")) == comments
 
 

@@ -3,11 +3,10 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from threading import Barrier, Lock
+from threading import Barrier, Lock, Semaphore
 from typing import Any, Optional
 
 import pytest
-from airbyte_cdk.sources.declarative.interpolation.jinja import JinjaInterpolation
 from clock import REAL_MONOTONIC, REAL_SLEEP, Clock
 from conftest import check, lists_pages, on_searches_for_pages, serving, sync
 
@@ -370,6 +369,23 @@ def test_pages_that_stay_broken_keep_no_other_page_from_being_read(
 
     assert not any("stops here" in warning for warning in first.warnings)
     assert added in second.ids("blocks")
+
+
+def test_a_page_that_takes_long_holds_no_other_back(workspace: Workspace, api: StandIn) -> None:
+    pages = [workspace.add_page(title=str(number)) for number in range(400)]
+    blocks = [workspace.add_block(page, text="Text") for page in pages]
+    others, came_first = Semaphore(0), list[bool]()
+
+    def wait_for_most_others(request: Request) -> None:
+        if pages[0] not in request.path:
+            others.release()
+        else:
+            came_first.append(all(others.acquire(timeout=20) for _ in range(300)))
+
+    api.answer(on("GET", CHILDREN, wait_for_most_others))
+
+    assert sorted(sync("blocks", num_workers=2).ids("blocks")) == sorted(blocks)
+    assert came_first == [True]
 
 
 @pytest.mark.parametrize("failures", [50, 1000])
@@ -961,28 +977,3 @@ def test_a_search_that_says_it_is_incomplete_is_taken_as_far_as_it_goes_with_a_w
     assert sorted(result.ids("pages")) == sorted(pages[50:])
     (warning,) = result.warnings
     assert "the stream pages only its newest 200 items" in warning
-
-
-def test_values_that_several_threads_parse_at_once_disturb_none_of_them(workspace: Workspace, api: StandIn) -> None:
-    """As they did in Python 3.11.0 to 3.11.7."""
-    assert sync("users").errors == {}  # the connector is there
-
-    class LetsOthersRun:
-        """Lies in a cycle, for the garbage collector to find while a value is parsed."""
-
-        def __init__(self) -> None:
-            self.itself = self
-
-        def __del__(self) -> None:
-            time.sleep(0.0001)
-
-    value = list(range(300))
-
-    def parse(_: int) -> Any:
-        LetsOthersRun()
-        return JinjaInterpolation().eval("{{ config['value'] }}", {"value": str(value)})
-
-    with ThreadPoolExecutor(4) as pool:
-        parsed = list(pool.map(parse, range(2000)))
-
-    assert all(each == value for each in parsed)
