@@ -49,11 +49,8 @@ class PageRouter(SubstreamPartitionRouter):
         self._emitted_at = 0.0  # when a state was last emitted, in seconds
         self.progress: Progress = None  # type: ignore[assignment]  # until all pages are listed
 
-    def get_stream_state(self) -> Mapping[str, Any]:
-        """The last state: the runtime asks for it at each slice, and keeps those it got to itself until the end."""
-        return self._state(has_ended=True)
-
-    def _state(self, has_ended: bool) -> Mapping[str, Any]:
+    def get_stream_state(self, has_ended: bool = True) -> Mapping[str, Any]:
+        """The state by now. The runtime asks for it at each slice, and hands on only what it gets at the end."""
         with self._changed:
             progress, unanswered = self.progress, [*self._workspace.unanswered]
             state: Any = progress.state(unanswered, has_ended) if progress else self._parent.cursor.state
@@ -106,7 +103,7 @@ class PageRouter(SubstreamPartitionRouter):
             self._workspace.remember(discovery)
             if time.time() - self._emitted_at > self.SECONDS_BETWEEN_STATES:
                 self._emitted_at = time.time()
-                emit_state(self._state(has_ended=False))
+                emit_state(self.get_stream_state(has_ended=False))
             if self.progress.must_stop:
                 self._skipped.say_once(
                     f"Stream {self._stream_name} stops here, because {Progress.MAX_FAILURES_IN_A_ROW} pages in a row "
