@@ -206,6 +206,24 @@ def test_any_number_of_pages_is_walked_from_the_oldest_up(workspace: Workspace, 
         asked.add(page)
 
 
+def test_of_many_pages_only_those_that_were_being_read_at_a_cut_are_read_again(
+    workspace: Workspace, api: StandIn, clock: Clock
+) -> None:
+    for number in range(400):
+        workspace.add_block(workspace.add_page(title=str(number)), text="Text")
+    api.answer(each_request_takes(60, clock))
+    begun = sync("blocks", num_workers=1)
+    cut = len(begun.states) // 2
+    delivered = [block["page_id"] for block in begun.records["blocks"]][: begun.read[cut]]
+    api.requests.clear()
+
+    rest = sync("blocks", num_workers=1, state={"blocks": begun.states[cut][1]})
+
+    assert len(delivered) > 100
+    assert len({*delivered} & {*walked(api)}) <= 3  # one for each thread
+    assert {*delivered} | {block["page_id"] for block in rest.records["blocks"]} == {*workspace.page_ids()}
+
+
 def test_a_walk_that_was_cut_off_goes_on_where_it_was(workspace: Workspace, api: StandIn) -> None:
     pages = ten_pages(workspace)
     reached = {
