@@ -192,7 +192,7 @@ class Progress:
         return {kind: [*dict.fromkeys([*ids, *listed[kind]])] for kind, ids in discovered.items()}
 
     def state(self, unanswered: Iterable[str], has_ended: bool) -> PageState:
-        """What the next sync has to know, also of what could not be asked in this one. The last state of a sync says so."""
+        """What the next sync has to know, also of what could not be asked in this one. If it ends unfinished, it says so."""
         owed = dict.fromkeys(unanswered, self.back_to)
         state: PageState = {**self._before, "failed": {**self._failed}, "owed": {**self._owed, **owed}}
         if not self.is_finished:

@@ -50,7 +50,7 @@ class PageRouter(SubstreamPartitionRouter):
         self.progress: Progress = None  # type: ignore[assignment]  # until all pages are listed
 
     def get_stream_state(self, has_ended: bool = True) -> Mapping[str, Any]:
-        """The state by now. The runtime asks for it at each slice, and hands on only what it gets at the end."""
+        """The state by now. The runtime asks at each slice too; what it hands on, it does when the stream has ended."""
         with self._changed:
             progress, unanswered = self.progress, [*self._workspace.unanswered]
             state: Any = progress.state(unanswered, has_ended) if progress else self._parent.cursor.state
@@ -104,7 +104,7 @@ class PageRouter(SubstreamPartitionRouter):
             if time.time() - self._emitted_at > self.SECONDS_BETWEEN_STATES:
                 self._emitted_at = time.time()
                 emit_state(self.get_stream_state(has_ended=False))
-            if self.progress.must_stop:
+            if self.progress.must_stop and not self.progress.is_finished:
                 self._skipped.say_once(
                     f"Stream {self._stream_name} stops here, because {Progress.MAX_FAILURES_IN_A_ROW} pages in a row "
                     "could not be read. The next sync continues from there."

@@ -388,7 +388,7 @@ def test_a_page_that_takes_long_holds_no_other_back(workspace: Workspace, api: S
     assert came_first == [True]
 
 
-@pytest.mark.parametrize("failures", [50, 1000])
+@pytest.mark.parametrize("failures", [60, 1000])  # those after the stop are never met
 def test_after_50_pages_in_a_row_that_fail_no_more_are_requested(workspace: Workspace, failures: int) -> None:
     pages = {workspace.add_page(title=str(number)) for number in range(1000)}
     blocks = {workspace.add_block(page, text="Text") for page in pages}
