@@ -52,7 +52,7 @@ collect_ignore = [f"test_{name}.py" for name in ON_THE_PACKAGE_ONLY] if BUNDLE e
 def _parse_again(*args: Any) -> Any:
     """`ast.literal_eval`, once more if another thread disturbed it, as in Python 3.11.0 to 3.11.7.
 
-    The runtime parses what the manifest renders, so it is one value in millions that ends a stream there:
+    The runtime parses what the manifest renders. Very rarely, a SystemError there ends a stream:
     https://github.com/python/cpython/issues/106905
     """
     while True:

@@ -100,7 +100,7 @@ def test_comments_of_the_last_days_cost_one_request_for_each_page_edited_in_them
 
 
 def test_a_partition_holds_several_pages_of_many(workspace: Workspace, api: StandIn) -> None:
-    """Each costs the runtime a cursor, a third of the processor time of `comments`."""
+    """Each costs the runtime a cursor."""
     pages = [workspace.add_page(title=str(number)) for number in range(1000)]
     for page in pages:
         workspace.add_comment(page, "Comment")

@@ -371,7 +371,7 @@ def test_pages_that_stay_broken_keep_no_other_page_from_being_read(
     assert added in second.ids("blocks")
 
 
-def test_a_page_that_takes_long_holds_no_other_back(workspace: Workspace, api: StandIn) -> None:
+def test_a_page_that_takes_long_holds_few_others_back(workspace: Workspace, api: StandIn) -> None:
     pages = [workspace.add_page(title=str(number)) for number in range(400)]
     blocks = [workspace.add_block(page, text="Text") for page in pages]
     others, came_first = Semaphore(0), list[bool]()
@@ -388,12 +388,11 @@ def test_a_page_that_takes_long_holds_no_other_back(workspace: Workspace, api: S
     assert came_first == [True]
 
 
-@pytest.mark.parametrize("failures", [60, 1000])  # those after the stop are never met
-def test_after_50_pages_in_a_row_that_fail_no_more_are_requested(workspace: Workspace, failures: int) -> None:
+def test_after_50_pages_in_a_row_that_fail_no_more_are_requested(workspace: Workspace) -> None:
     pages = {workspace.add_page(title=str(number)) for number in range(1000)}
     blocks = {workspace.add_block(page, text="Text") for page in pages}
     with serving(workspace) as api:
-        api.answer(times(failures, on("GET", CHILDREN, error(403, "restricted_resource", "Insufficient permissions."))))
+        api.answer(on("GET", CHILDREN, error(403, "restricted_resource", "Insufficient permissions.")))
         stopped = sync("blocks", num_workers=2)
         asked = [request for request in api.requests if request.path.endswith("/children")]
         assert 50 <= len(asked) <= 53  # by three threads
