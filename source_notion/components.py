@@ -15,9 +15,10 @@ from airbyte_cdk.sources.types import Record, StreamSlice
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_notion.lookup import ALL_DATA_SOURCES, Lookup
-from source_notion.objects import Page, edited_at, fields_of, may_have_children, reason_of, text_of_block
+from source_notion.objects import edited_at, fields_of, may_have_children, reason_of, text_of_block
 from source_notion.page_state import DuePage, PageState, Wanted
 from source_notion.pages import PageRouter
+from source_notion.records import PropertiesAsArray
 from source_notion.retriever import Listing, NotionRetriever, RecordsOfResponse, tame, with_extra
 from source_notion.shared import LOGGER
 from source_notion.workspace import Discovery, FoundPage, PageFile, Place
@@ -39,14 +40,13 @@ class SearchRetriever(NotionRetriever):
     MAX_OLDER_ITEMS_IN_A_ROW: ClassVar[int] = 50
 
     def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
-        for record in self.search(records_generator_fn, stream_slice):
+        for record in self.search(Listing(self.name), records_generator_fn, stream_slice):
             if self.lookup is None or self.lookup.is_in_scope(record["id"]):
                 yield record
 
-    def search(self, records_of: RecordsOfResponse, stream_slice: StreamSlice) -> Iterator[Record]:
+    def search(self, listing: Listing, records_of: RecordsOfResponse, stream_slice: StreamSlice) -> Iterator[Record]:
         """The records of a listing, and then once more those at its front: what was edited meanwhile moved there."""
         since = stream_slice.cursor_slice.get("start_time", "")
-        listing = Listing(self.name)
         older_in_a_row = 0
         for record in self.read_listing(listing, records_of, stream_slice):
             self.workspace.note(record)
@@ -98,11 +98,11 @@ class PageListRetriever(SearchRetriever):
             since=min([since, *state.get("failed", {}).values()]),
             failed=state.get("failed", {}),
             owed={id: min(since, back_to) for id, back_to in state.get("owed", {}).items()},
-            known_databases=state.get("discovered", {}).get("databases", []),
+            known=[id for ids in state.get("discovered", {}).values() for id in ids],
         )
         if str(wanted) not in self.workspace.lists:
             pages = PageFile()
-            for found in self._list(records_generator_fn, wanted, since):
+            for found in self._list(records_generator_fn, wanted):
                 pages.append(found)
             self.workspace.lists[str(wanted)] = pages
         for pages in (self.workspace.lists[str(wanted)], self.workspace.new):
@@ -110,69 +110,60 @@ class PageListRetriever(SearchRetriever):
                 if self.lookup.is_in_scope(found.page["id"]):
                     yield Record(found._asdict(), self.name, stream_slice)
 
-    def _list(self, records_of: RecordsOfResponse, wanted: Wanted, since: str) -> Iterator[FoundPage]:
-        """All that is wanted. What this stream is to read is claimed: a page that failed may bring what is older."""
-        listed: dict[str, str] = {}
+    def _list(self, records_of: RecordsOfResponse, wanted: Wanted) -> Iterator[FoundPage]:
+        """All that is wanted, the pages of search first."""
+        listing, unlisted = Listing(self.name), {*wanted.failed}
+        if not self.lookup.uses_search_only:
+            unlisted |= {*wanted.owed, *self.lookup.roots, *self.workspace.pages} - {ALL_DATA_SOURCES}
         back_to = StreamSlice(partition={}, cursor_slice={"start_time": wanted.since})
-        for record in self.search(records_of, back_to):
-            listed[record["id"]] = max(edited_at(record), listed.get(record["id"], ""))
+        for record in self.search(listing, records_of, back_to):
+            unlisted.discard(record["id"])
             self.workspace.forget(record["id"])
-            yield FoundPage("search", record.data)  # type: ignore[arg-type]
-        for found in self._beside_search(wanted, listed.keys()):
-            id, edited = found.page["id"], edited_at(found.page)
-            seen = listed.get(id, "")
-            if edited > seen or (found.origin and edited == seen):  # search may show an older version, or not say why
-                listed[id] = edited
+            was_discovered = record["id"] in self.workspace.pages and not self.lookup.uses_search_only
+            yield FoundPage("search", record.data, record["id"] if was_discovered else "")  # type: ignore[arg-type]
+        for found in self._beside_search(wanted, unlisted):
+            unlisted.discard(found.page["id"])
+            if listing.is_new(found.page) or found.origin:  # search may show an older version, and does not say why
                 self.workspace.note(found.page)
-                if found.origin or found.way == "parent":
-                    self.workspace.claim(id)
                 yield found
-        for id, edited in listed.items():
-            if edited >= since:
-                self.workspace.claim(id)
         if wanted.owed:
             self.workspace.lists.clear()  # they lack what it brought
 
-    def _beside_search(self, wanted: Wanted, listed: Set[str]) -> Iterator[FoundPage]:
-        """The rows of all data sources, and what listings do not show: the scope, what was discovered, failed or owed."""
-        lookup, workspace, queried = self.lookup, self.workspace, set()
-        ids, databases = {*wanted.failed}, {}
+    def _beside_search(self, wanted: Wanted, unlisted: Set[str]) -> Iterator[FoundPage]:
+        """What search does not show: the rows of all data sources, then what failed, is owed, discovered or in the scope.
+
+        An owed id may be that of a page, a database or a data source: it is tried in this order.
+        """
+        lookup, workspace, queried, databases = self.lookup, self.workspace, set(), {}
         if not lookup.uses_search_only:
-            ids |= {*wanted.owed, *lookup.roots, *workspace.pages} - {ALL_DATA_SOURCES}
             databases = {**workspace.databases}
             for data_source_id in [each["id"] for each in lookup.all_data_sources()]:
                 queried.add(data_source_id)
                 workspace.claim(data_source_id)
                 if lookup.is_in_scope(data_source_id):
                     yield from self._rows(data_source_id, "", wanted)
-        for id in ids - listed - queried:
+        for id in unlisted - queried:
             page = lookup.get("page_id", id)
             if page and not page.get("in_trash"):
                 if id in wanted.owed:
-                    workspace.pages[id] = None
+                    workspace.pages.setdefault(id, True)
                 yield FoundPage("parent", page, id if id in workspace.pages else "")
-            elif id not in workspace.unanswered and self._may_be_database(id, page, wanted):
-                databases[id] = None
+            elif id not in workspace.unanswered:
+                workspace.forget(id)
+                if id in lookup.roots:
+                    lookup.warn_if_gone(id)
+                if page is None and id in wanted.owed:
+                    workspace.databases[id] = databases[id] = True
+                elif page is None and id in lookup.roots:
+                    databases[id] = True
         for id in databases:
             yield from self._rows_left_out(id, queried, wanted)
-        for id in databases.keys() & wanted.owed.keys() - queried:
-            if not lookup.data_sources_of(id) and lookup.get("data_source_id", id):  # search has left it out since
-                yield from self._rows(id, "", wanted)
-
-    def _may_be_database(self, id: str, page: Optional[Page], wanted: Wanted) -> bool:
-        """Forget a page that is in the trash or out of sight; whether the id may be that of a database."""
-        self.workspace.forget(id)
-        self.workspace.gone.add(id)
-        if id in self.lookup.roots:
-            self.lookup.warn_if_gone(id)
-        if page is None and id in wanted.owed:
-            self.workspace.remember_database(id)
-        return page is None and (id in self.lookup.roots or id in wanted.owed)
 
     def _rows_left_out(self, id: str, queried: set[str], wanted: Wanted) -> Iterator[FoundPage]:
         """The rows of those data sources of a database that search leaves out; it is forgotten if there are none."""
         lookup, workspace = self.lookup, self.workspace
-        left_out = [each for each in lookup.data_sources_of(id) if each not in queried]
+        data_sources = lookup.data_sources_of(id)
+        left_out = [each for each in data_sources if each not in queried]
         if not left_out and id not in workspace.unanswered:
             workspace.forget(id)
         discovered = id if id in workspace.databases else ""
@@ -180,21 +171,25 @@ class PageListRetriever(SearchRetriever):
             queried.add(data_source_id)
             workspace.claim(data_source_id)
             yield from self._rows(data_source_id, discovered, wanted)
-            if discovered not in wanted.known_databases:
-                workspace.stay_unknown(discovered, data_source_id)
+        is_owed_itself = id in wanted.owed and id not in queried and not data_sources
+        if is_owed_itself and lookup.get("data_source_id", id):  # which search has left out since
+            yield from self._rows(id, "", wanted)
 
     def _rows(self, data_source_id: str, discovered: str, wanted: Wanted) -> Iterator[FoundPage]:
         """The rows since the last sync; from further back if they could not be asked for then, or the database is new."""
-        place = self.workspace.places.get(data_source_id)
+        workspace, known = self.workspace, wanted.known
+        place = workspace.places.get(data_source_id)
         database = (place and place.parent_id) or ""
-        if database in self.workspace.databases:  # search may list what only a page knew before
+        if database in workspace.databases:  # search may list what only a page knew before
             discovered = database
         origin = next((id for id in (data_source_id, database, ALL_DATA_SOURCES) if id in wanted.owed), discovered)
         since = wanted.owed.get(origin, wanted.since)
-        if discovered and discovered not in wanted.known_databases:
+        if {discovered, database} & {*workspace.databases, *wanted.owed} - {*known}:
             since = min(since, self.lookup.start)
         for row in self.lookup.rows_of(data_source_id, since):
             yield FoundPage("database", row, origin)
+        if discovered not in known:
+            workspace.owe_if_unanswered(discovered, data_source_id)
 
 
 @dataclass
@@ -204,10 +199,12 @@ class PagesRetriever(PageListRetriever):
     def _read_pages(self, records_generator_fn: RecordsOfResponse, stream_slice: StreamSlice) -> Iterable[Record]:
         router: PageRouter = self.partition_router  # type: ignore[assignment]
         if self.is_test_read:
-            pages: Iterator[Any] = (record.data for record in self.search(records_generator_fn, stream_slice))
+            found = self.search(Listing(self.name), records_generator_fn, stream_slice)
+            pages: Iterator[Any] = (record.data for record in found)
         else:
             pages = (found.page for found in router.due_pages())
         for page in pages:
+            PropertiesAsArray().transform(page)
             yield Record({**page, **self.lookup.path_of(page["id"])}, self.name, stream_slice)
 
 
@@ -227,39 +224,32 @@ class PageContentRetriever(NotionRetriever):
         """Read the pages of a partition, and after each those that it discovers."""
         assert stream_slice is not None
         router: PageRouter = self.partition_router  # type: ignore[assignment]
-        failures = {}
         pages: list[DuePage] = [*reversed(stream_slice.extra_fields["pages"])]
+        failures: list[tuple[str, Exception]] = []  # pages and errors, one for each reason
         try:
             while pages and not router.progress.must_stop:
-                page, discovery = pages.pop(), Discovery()
-                of_page = with_extra(stream_slice, **page._asdict(), page_id=page.id, discovery=discovery)
+                page, discovery, has_failed = pages.pop(), Discovery(), False
+                of_page = with_extra(stream_slice, **page._asdict(), discovery=discovery)
                 try:
                     yield from super().read_records(records_schema, of_page)
                 except Exception as error:
-                    failures[page.id] = error
-                pages += [
-                    DuePage(
-                        edited_at(each.page), each.page["id"], page.may_have_gaps, each.page.get("last_edited_time")
-                    )
-                    for each in reversed(discovery.pages)
-                ]
-                router.finish(page.id, page.id in failures, discovery, self.emit_state)
+                    has_failed = True
+                    if self.skipped.fail(self.name, page.page_id, reason_of(error)):
+                        failures.append((page.page_id, error))
+                pages += reversed(router.finish(page, has_failed, discovery, self.emit_state))
         finally:
             router.give_back()
-        self._finish(stream_slice, failures)
-
-    def _finish(self, stream_slice: StreamSlice, failures: dict[str, Exception]) -> None:
         tame(self.cursor)
-        news = [(id, error) for id, error in failures.items() if self.skipped.fail(self.name, id, reason_of(error))]
-        if news:
+        if failures:
             # The runtime closes no partition that failed; closed, the state goes on beyond it.
             self.cursor.close_partition(SimpleNamespace(to_slice=lambda: stream_slice))  # type: ignore[union-attr, arg-type]
-            error = news[0][1]
+            first = failures[0][1]
             raise AirbyteTracedException(
-                message=" ".join(f"Page {id}: {reason_of(each)}" for id, each in news),
-                internal_message=getattr(error, "internal_message", None) or repr(error),
-                failure_type=getattr(error, "failure_type", FailureType.system_error),
-            ) from error
+                message=" ".join(f"Page {id}: {reason_of(error)}" for id, error in failures),
+                internal_message=getattr(first, "internal_message", None) or repr(first),
+                failure_type=getattr(first, "failure_type", FailureType.system_error),
+                exception=first,
+            )
 
 
 @dataclass
@@ -344,8 +334,8 @@ class BlockTreeRetriever(PageContentRetriever):
     def _discover(self, block: Mapping[str, Any], path: list[str], page: Mapping[str, Any]) -> None:
         """Take a page or database within a page, if no listing has shown it; it is read after the page.
 
-        A page that is older than the listing is not in it either. It was discovered when it was new, in the page that
-        was edited by adding it: such a block has the times of its page. A database may be old, and its rows new.
+        A page that is older than the listing needs no request: adding it edited the page around it, so an earlier sync
+        has discovered it. Such a block has the times of its page. A database may be old, and its rows new.
         """
         id, lookup, claim, discovery = block["id"], self.lookup, self.workspace.claim, page["discovery"]
         self.workspace.places.setdefault(path[-1], Place(None, "page_id", page["page_id"]))
@@ -354,7 +344,7 @@ class BlockTreeRetriever(PageContentRetriever):
         progress = self.partition_router.progress  # type: ignore[union-attr]
         back_to = progress.back_to if page["may_have_gaps"] else progress.since
         is_old = edited_at(block) < back_to or progress.was_delivered(block)
-        if block["type"] == "child_page" and not is_old and claim(id):
+        if block["type"] == "child_page" and not is_old and id not in progress.listed and claim(id):
             child = lookup.get("page_id", id)
             if child and not child.get("in_trash") and lookup.is_in_scope(id):
                 discovery.pages.append(FoundPage("parent", child, id))
@@ -363,9 +353,12 @@ class BlockTreeRetriever(PageContentRetriever):
             left_out = [each for each in lookup.data_sources_of(id) if claim(each) or is_new]
             for row in (row for each in left_out for row in lookup.rows_of(each, lookup.start)):
                 self.workspace.note(row)
-                if claim(row["id"]) and lookup.is_in_scope(row["id"]) and not progress.was_delivered(row):
+                is_read = row["id"] in progress.listed or progress.was_delivered(row)
+                if not is_read and claim(row["id"]) and lookup.is_in_scope(row["id"]):
                     discovery.pages.append(FoundPage("database", row, id))
-            if left_out and not any(self.workspace.stay_unknown(id, each) for each in left_out):
+            for each in left_out:
+                self.workspace.owe_if_unanswered(id, each)
+            if left_out and id not in self.workspace.unanswered:
                 discovery.databases.append(id)
 
 

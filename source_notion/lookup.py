@@ -14,7 +14,6 @@ from airbyte_cdk.sources.declarative.retrievers.retriever import Retriever
 from airbyte_cdk.sources.types import StreamSlice
 
 from source_notion.objects import Page, config_error, fields_of, id_in, reason_of, transient_error
-from source_notion.records import PropertiesAsArray
 from source_notion.retriever import NotionRetriever
 from source_notion.shared import LOGGER
 from source_notion.workspace import Place
@@ -69,14 +68,14 @@ class Lookup(NotionRetriever):
         """An item by the type of a reference to it, such as `page_id`; None if it is out of sight."""
         if kind not in self.ENDPOINTS:
             return None
-        items, key = self.workspace.items, (kind or "", item_id)
+        items, endpoint = self.workspace.items, self.ENDPOINTS[kind]
+        what = f"{endpoint}/{item_id}"
         with self.workspace.asking[item_id]:
-            if key not in items:
-                what = f"{self.ENDPOINTS[kind]}/{item_id}"
-                items[key] = next(self._ask(item_id, what, self, endpoint=self.ENDPOINTS[kind], id=item_id), None)
-                if items[key]:
-                    self.workspace.note(items[key])
-        return items[key]
+            if what not in items:
+                items[what] = next(self._ask(item_id, what, self, endpoint=endpoint, id=item_id), None)
+                if items[what]:
+                    self.workspace.note(items[what])
+        return items[what]
 
     def data_sources_of(self, database_id: str) -> list[str]:
         """The ids of a database's data sources; none if it is out of sight, or a view of another one."""
@@ -105,10 +104,7 @@ class Lookup(NotionRetriever):
             return
         stream_slice = StreamSlice(partition={}, cursor_slice={"start_time": since}, extra_fields=where)
         try:
-            for record in retriever.read_records({}, stream_slice):
-                if record["object"] == "page":
-                    PropertiesAsArray().transform(record.data)
-                yield record.data
+            yield from (record.data for record in retriever.read_records({}, stream_slice))
         except Exception as error:
             self.workspace.unanswered[of] = reason_of(error)
             LOGGER.warning(

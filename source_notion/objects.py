@@ -36,6 +36,7 @@ LOOKBACK = timedelta(minutes=10)
 
 # Before anything in Notion was made.
 LONG_AGO = "2000-01-01T00:00:00.000Z"
+UNDATED = "9999"
 
 
 def earlier(time: str) -> str:
@@ -56,7 +57,7 @@ def fields_of(value: Any) -> Mapping[str, Any]:
 def edited_at(item: Mapping[str, Any]) -> str:
     """When an item was edited; if Notion does not say, later than anything."""
     edited = item.get("last_edited_time")
-    return edited if isinstance(edited, str) and edited else "9999"
+    return edited if isinstance(edited, str) and edited else UNDATED
 
 
 def plain_text(rich_text: Any) -> str:

@@ -5,13 +5,14 @@ so one place says nearly all: every page up to it is delivered, or in `open`, or
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from heapq import nlargest
 from itertools import chain
+from operator import itemgetter
 from sys import intern
 from typing import Any, NamedTuple, Optional, TypedDict
 
-from source_notion.objects import LONG_AGO, earlier, edited_at
+from source_notion.objects import LONG_AGO, UNDATED, earlier, edited_at
 from source_notion.workspace import Discovered, Discovery, FoundPage
 
 
@@ -33,7 +34,7 @@ class PageState(TypedDict, total=False):
     delivered: dict[str, str]  # pages of that window that need not be read again, and their times
     failed: dict[str, str]  # pages to be read by the next sync, and since when something in them may be missing
     owed: dict[str, str]  # what could not be asked beside the records, and since when something in it may be missing
-    discovered: Discovered  # what only other pages know, and this stream has read
+    discovered: Discovered  # what only other pages know or knew, and this stream has read
     asked_since: str  # set if pages edited before it were not asked about: of them, anything may be missing
     under_way: UnderWay
 
@@ -44,16 +45,15 @@ class Wanted(NamedTuple):
     since: str
     failed: Mapping[str, str]
     owed: Mapping[str, str]
-    known_databases: Sequence[str]
+    known: Collection[str]
 
 
 class DuePage(NamedTuple):
-    """A page to be read. Its order is that of the reading."""
+    """A page to be read."""
 
-    edited: str  # no later than the sync began, for some pages are dated in the future
-    id: str
+    page_id: str
+    last_edited_time: Optional[str]  # None if Notion does not say
     may_have_gaps: bool  # whether something in it that is older than the state may be missing
-    last_edited_time: Optional[str]  # as Notion says it
 
 
 class Progress:
@@ -67,131 +67,147 @@ class Progress:
         cut_off = before.get("under_way") or {}
         resumed = cut_off if cut_off.get("since", "") <= since else {}  # else what it passed by is due now
         known = before.get("discovered") or {}
-        self.began = resumed.get("began", began)  # when this sync began, or the one that it resumes
+        # What was decided before.
+        self.began = resumed.get("began") or began  # when this sync began, or the one that it resumes
+        self.since = since  # what was edited since then is due
         self.asked_since = since if reads_all and since > LONG_AGO else ""  # older pages are passed by, changed or not
-        self.due: dict[str, DuePage] = {}
-        self.under_way: set[str] = set()  # being read
+        self._reads_all = reads_all
+        self._before = before
+        self._owed = before.get("owed") or {}
+        self._stopped_before = cut_off.get("has_stopped", False)
+        self._reached_before = tuple(resumed.get("reached", ("", "")))
+        self._was_taken_up = frozenset(resumed.get("taken_up", []))
+        self._settled = earlier(self.began)  # no later edit can have the rounded time of one before it
+        # What the listing shows.
+        self.due: dict[str, str] = {}  # the pages to be read, and when each was edited
+        self.listed: dict[str, None] = {}  # the pages of it that no other page need bring; takes less than a set
         self.ways: Counter[str] = Counter()  # how many pages were found in which way
-        self.is_complete = False  # whether all that is due was given out
+        self._with_gaps: set[str] = set()  # of the pages to be read, those of which something older may be missing
+        self._taken_up: set[str] = set()
+        self._times: dict[str, str] = {}  # when the other pages were edited; the newest of all, once it is complete
+        self._newest = ""
+        self._queue: list[str] = []  # the ids of the pages that are due, in reverse order
+        self._is_complete = False
+        # What was read.
         self.must_stop = False  # whether many pages in a row failed; stays so
         self.discovered_pages = 0
-        self._failures_in_a_row = 0
-        self._before = before
-        self._stopped_before = cut_off.get("has_stopped", False)
-        self.since = since  # what was edited since then is due
-        self._reads_all = reads_all
-        self._reached = self._given_out = tuple(resumed.get("reached", ("", "")))
+        self._reached = self._reached_before
         self._open = dict.fromkeys(resumed.get("open", []))
-        self._was_taken_up = frozenset(resumed.get("taken_up", []))
-        self._taken_up: set[str] = set()
-        self._origins: dict[str, str] = {}  # those of the pages that were listed: of `pages`, or of `databases`
-        self._failed = dict(before.get("failed") or {})
-        self._owed = before.get("owed") or {}
+        self._being_read: set[str] = set()
         self._waiting: set[str] = set()  # discovered, and not read yet
-        self._known = {*known.get("pages", []), *known.get("databases", [])}
-        # Since then, something may be missing.
-        self.back_to = min([since, *self._failed.values(), *self._owed.values()])
-        self._times: dict[str, str] = {}
-        self._newest = ""
+        self._failed = dict(before.get("failed") or {})
+        self._failures_in_a_row = 0
+        self._known = {id for ids in known.values() for id in ids}
+        self.back_to = min([since, *self._failed.values(), *self._owed.values()])  # something since then may be missing
 
     @property
     def is_finished(self) -> bool:
-        return self.is_complete and not self.under_way and not self._waiting
+        return self._is_complete and not (self.due or self._being_read or self._waiting)
 
     def was_delivered(self, item: Mapping[str, Any]) -> bool:
         """Whether an earlier sync has delivered this version, as far as the state says."""
-        return min(edited_at(item), self.began) <= self._before.get("delivered", {}).get(item["id"], "")
+        return edited_at(item) <= self._before.get("delivered", {}).get(item["id"], "")
 
     def take(self, found: FoundPage) -> None:
-        """Take a page of the listing, which may have an older and a newer version of it."""
-        id, edited = intern(found.page["id"]), min(edited_at(found.page), self.began)
-        if found.origin and found.origin not in self._owed:
-            self._origins[found.origin] = "pages" if found.origin == id else "databases"
-        due = self.due.get(id)
-        seen = due.edited if due else self._times.get(id, "")
-        if edited < seen or (edited == seen and (due or not found.origin)):
+        """Take a page of the listing, which may have an older and a newer version of it.
+
+        It is due if it failed, is owed or unknown to this stream, or has changed; but not if the sync that this one resumes
+        has read it.
+        """
+        id, edited = intern(found.page["id"]), edited_at(found.page)
+        is_due, seen = id in self.due, self.due.get(id) or self._times.get(id, "")
+        if edited < seen or (edited == seen and not found.origin):
             return
+        if found.origin or edited >= self.since or id in self._failed:
+            self.listed[id] = None
         is_later = not self.was_delivered(found.page)
         is_owed = id in self._owed or (found.origin in self._owed and is_later)
         is_unknown = bool(found.origin) and found.origin not in self._known and found.origin not in self._owed
         has_changed = edited >= self.since and (self._reads_all or is_later)
-        was_read = (edited, id) <= self._reached and edited < earlier(self.began) and id not in self._open
+        was_read = (edited, id) <= self._reached_before and edited < self._settled and id not in self._open
         if is_owed or is_unknown:
             self._taken_up.add(found.origin or id)
             was_read &= (found.origin or id) in self._was_taken_up
-        self.ways[found.way] += not due and id not in self._times
+        self.ways[found.way] += not is_due and id not in self._times
         if id in self._failed or ((is_owed or is_unknown or has_changed) and not was_read):
             was_passed_by = edited < self._before.get("asked_since", "") or (self._reads_all and self._stopped_before)
-            may_have_gaps = id in self._failed or is_owed or is_unknown or was_passed_by
-            self.due[id] = DuePage(edited, id, may_have_gaps, found.page.get("last_edited_time"))
+            if id in self._failed or is_owed or is_unknown or was_passed_by:
+                self._with_gaps.add(id)
+            self.due[id] = edited
             self._times.pop(id, None)
-        elif not due:
+        elif not is_due:
             self._times[id] = edited
 
-    def settle(self, gone: Iterable[str], unanswered: Mapping[str, str]) -> None:
-        """Keep only what the state may need: no page that failed and is gone by now, and few times. What was not answered
-        is not taken up, and what is due up to the place that is reached is open.
+    def settle(self, unanswered: Mapping[str, str]) -> None:
+        """Keep only what the state may need: no page that failed and was not found again, and few times. What was not
+        answered is not taken up, and what is due up to the place that is reached is open.
         """
+        self._failed = {id: since for id, since in self._failed.items() if id in self.due or id in unanswered}
         self._taken_up.difference_update(unanswered)
-        self._origins = {id: kind for id, kind in self._origins.items() if id not in unanswered}
-        self._open.update((page.id, None) for page in self.due.values() if page[:2] <= self._reached)
-        for page_id in gone:
-            self._failed.pop(page_id, None)
-        settled, due = earlier(self.began), self.due.values()
-        self._newest = max(chain(self._times.values(), (page.edited for page in due)), default="")
-        times = chain(((page.edited, page.id) for page in due), ((time, id) for id, time in self._times.items()))
-        self._times = {
-            id: time for time, id in nlargest(self.MAX_DELIVERED, (each for each in times if each[0] < settled))
-        }
+        self._open.update((id, None) for id, edited in self.due.items() if (edited, id) <= self._reached_before)
+        self._newest = max(chain(self._times.values(), self.due.values()), default="")
+        delivered = self._before.get("delivered", {})
+        read = (each for each in self._times.items() if each[1] >= self.since or each[1] <= delivered.get(each[0], ""))
+        times = (each for each in chain(read, self.due.items()) if each[1] < self._settled)
+        self._times = dict(nlargest(self.MAX_DELIVERED, times, key=itemgetter(1)))
+        self._queue = sorted(self.due, reverse=True)
+        self._queue.sort(key=self.due.__getitem__, reverse=True)
+        self._is_complete = True
 
-    def pop_due(self, readers: float) -> Iterator[list[DuePage]]:
-        """The pages to be read, in order, in parts: for each, the runtime makes a cursor and keeps a future.
+    def give_out(self, readers: float) -> list[DuePage]:
+        """The next pages to be read; there are some if any is due. For each such part, the runtime makes a cursor and
+        keeps a future.
 
-        Each has a thirtieth of a reader's share of what is left, so that all end at the same time.
+        It has a thirtieth of a reader's share of what is left, so that all readers end at the same time.
         """
-        due = sorted(self.due.values(), reverse=True)
-        self.due.clear()  # none is kept longer than necessary
-        while due:
-            size = min(len(due) / readers / 30, self.MAX_AT_A_TIME)
-            yield [due.pop() for _ in range(max(int(size), 1))]
+        size = min(len(self._queue) / readers / 30, self.MAX_AT_A_TIME)
+        pages = []
+        for _ in range(max(int(size), 1)):
+            id = self._queue.pop()
+            edited = self.due.pop(id)
+            pages.append(DuePage(id, edited if edited < UNDATED else None, id in self._with_gaps))
+            self._being_read.add(id)
+            self._open[id] = None
+            self._reached = max(self._reached, (edited, id))
+        return pages
 
-    def give_out(self, pages: Sequence[DuePage]) -> None:
-        """Note that pages are being read, after all that come before them."""
-        self.under_way.update(page.id for page in pages)
-        self._open.update((page.id, None) for page in pages)
-        self._given_out = max(self._given_out, pages[-1][:2])
-
-    def finish(self, page_id: str, has_failed: bool, discovery: Discovery) -> None:
-        """Note that a page was read, or could not be. What was discovered in it counts as failed until it is read."""
-        self.under_way.discard(page_id)
-        self._waiting.discard(page_id)
-        self._open.pop(page_id, None)
-        self._failed.pop(page_id, None)
+    def finish(self, page: DuePage, has_failed: bool, discovery: Discovery) -> list[DuePage]:
+        """Note that a page was read, or could not be. Returns what was discovered in it: it counts as failed until it is
+        read.
+        """
+        id, discovered = page.page_id, []
+        self._being_read.discard(id)
+        self._waiting.discard(id)
+        self._open.pop(id, None)
+        self._failed.pop(id, None)
         if not has_failed:
             self._failures_in_a_row = 0
-        elif page_id not in self._before.get("failed", {}):  # what failed before says nothing of the present
-            self._failures_in_a_row += 1
+        else:
+            self._failed[id] = self.back_to
+            # What failed before says nothing of the present.
+            self._failures_in_a_row += id not in self._before.get("failed", {})
         self.must_stop |= self._failures_in_a_row >= self.MAX_FAILURES_IN_A_ROW
-        found_in_it = [found.page["id"] for found in discovery.pages]
-        self._waiting.update(found_in_it)
-        self._failed.update(dict.fromkeys([*found_in_it, page_id] if has_failed else found_in_it, self.back_to))
-        self._known.update([found.origin for found in discovery.pages], discovery.databases)
-        self.discovered_pages += len(discovery.pages)
-        for found in discovery.pages:
-            self.ways[found.way] += 1
-            edited = min(edited_at(found.page), self.began)
-            self._times[found.page["id"]] = edited
-            self._newest = max(self._newest, edited)
+        for way, found, origin in discovery.pages:
+            discovered.append(DuePage(found["id"], found.get("last_edited_time"), page.may_have_gaps))
+            self.ways[way] += 1
+            self._known.add(origin)
+            self._waiting.add(found["id"])
+            self._failed[found["id"]] = self.back_to
+            self._times[found["id"]] = edited_at(found)
+            self._newest = max(self._newest, edited_at(found))
+        self._known.update(discovery.databases)
+        self.discovered_pages += len(discovered)
+        return discovered
 
-    def known_of(self, discovered: Discovered) -> Discovered:
+    def known_of(self, discovered: Discovered, unanswered: Mapping[str, str]) -> Discovered:
         """What this stream has read of what was discovered: the next sync need not."""
-        if not self.is_finished:
-            return {kind: [id for id in ids if id in self._known] for kind, ids in discovered.items()}
-        # Another stream may have found them through search, and forgotten them.
-        listed = {kind: [id for id, of in self._origins.items() if of == kind] for kind in discovered}
-        return {kind: [*dict.fromkeys([*ids, *listed[kind]])] for kind, ids in discovered.items()}
+        unread = unanswered.keys() - self._known
+        return {
+            kind: [id for id in ids if id in self._known or (self.is_finished and id not in unread)]
+            for kind, ids in discovered.items()
+        }
 
-    def state(self, unanswered: Iterable[str], has_ended: bool) -> PageState:
+    def state(self, unanswered: Mapping[str, str], has_ended: bool) -> PageState:
         """What the next sync has to know, also of what could not be asked in this one. If it ends unfinished, it says so."""
         owed = dict.fromkeys(unanswered, self.back_to)
         state: PageState = {**self._before, "failed": {**self._failed}, "owed": {**self._owed, **owed}}
@@ -199,26 +215,23 @@ class Progress:
             state["under_way"] = {
                 "began": self.began,
                 "since": self.since,
-                "reached": [*self._given_out],
+                "reached": [*self._reached],
                 "open": [*self._open],
                 "taken_up": sorted(self._taken_up),
                 "has_stopped": self._stopped_before or has_ended,
             }
             return state
-        state.pop("under_way", None)
-        state.pop("asked_since", None)
+        state = {"failed": {**self._failed}, "owed": owed}
         if self.asked_since:
             state["asked_since"] = self.asked_since
-        state["owed"] = owed
-        if self._reads_all:
-            state.pop("last_edited_time", None)
-        elif self._newest:
-            state["last_edited_time"] = min(max(self._newest, self._before.get("last_edited_time", "")), self.began)
+        newest = max(self._newest, self._before.get("last_edited_time", ""))
+        if newest and not self._reads_all:
+            state["last_edited_time"] = min(newest, self.began)
             state["delivered"] = self._delivered(min([state["last_edited_time"], *owed.values()]))
         return state
 
     def _delivered(self, back_to: str) -> dict[str, str]:
         """What the next listing shows again, unless another edit could carry the same rounded time."""
-        settled, shown_again = earlier(self.began), earlier(back_to)
-        times = sorted((edited, id) for id, edited in self._times.items() if shown_again <= edited < settled)
+        shown_again = earlier(back_to)
+        times = sorted((edited, id) for id, edited in self._times.items() if shown_again <= edited < self._settled)
         return {id: edited for edited, id in times[-self.MAX_DELIVERED :] if id not in self._failed}

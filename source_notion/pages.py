@@ -15,7 +15,7 @@ from airbyte_cdk.sources.types import StreamSlice
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_notion.objects import edited_at
-from source_notion.page_state import Progress
+from source_notion.page_state import DuePage, Progress
 from source_notion.rate_limit import RateLimitGate
 from source_notion.shared import LOGGER, Skipped, is_shutting_down
 from source_notion.workspace import Discovery, FoundPage, Workspace
@@ -30,7 +30,7 @@ class PageRouter(SubstreamPartitionRouter):
     moves its state only at the end.
     """
 
-    only_changed_pages: bool = True  # whether to read the pages edited since the last sync, or all
+    reads_all: bool = False  # whether to read all pages, or those edited since the last sync
     discovers: bool = False  # whether this stream discovers pages
     as_one: bool = False  # whether to give one slice for all pages, which reads `due_pages`
     max_under_way: str = "2"  # how many partitions may be read at once; with more, the state would lag behind
@@ -50,56 +50,57 @@ class PageRouter(SubstreamPartitionRouter):
         self.progress: Progress = None  # type: ignore[assignment]  # until all pages are listed
 
     def get_stream_state(self, has_ended: bool = True) -> Mapping[str, Any]:
-        """The state by now. The runtime asks at each slice too; what it hands on, it does when the stream has ended."""
+        """The state by now. The runtime also asks at each slice, but emits only what it gets after the last one."""
         with self._changed:
-            progress, unanswered = self.progress, [*self._workspace.unanswered]
+            progress, unanswered = self.progress, {**self._workspace.unanswered}
             state: Any = progress.state(unanswered, has_ended) if progress else self._parent.cursor.state
             if progress and (self.discovers or progress.is_finished):
-                state["discovered"] = progress.known_of(self._workspace.discovered())
+                state["discovered"] = progress.known_of(self._workspace.discovered(), unanswered)
             return {self._parent.name: state}
 
     def stream_slices(self) -> Iterable[StreamSlice]:
         if self.as_one:
             yield StreamSlice(partition={"pages": "all"}, cursor_slice={})
             return
-        threads = int(InterpolatedString.create(self.max_under_way, parameters={}).eval(self.config))
         progress = self._list()
-        room = inf if self._workspace.is_test_read else threads
-        for pages in progress.pop_due(room):
-            with self._changed:
-                while self._slices_under_way >= room and not progress.must_stop:
-                    if not self._changed.wait(timeout=1) and is_shutting_down():
-                        return
-                if progress.must_stop:
-                    return
-                self._slices_under_way += 1
-                progress.give_out(pages)
+        self._report_if_finished()  # there may be nothing to read
+        while pages := self._next_pages():
             about = {"pages": pages, "began": progress.began}
-            yield StreamSlice(partition={"from_page": pages[0].id}, cursor_slice={}, extra_fields=about)
+            yield StreamSlice(partition={"from_page": pages[0].page_id}, cursor_slice={}, extra_fields=about)
+
+    def _next_pages(self) -> list[DuePage]:
+        """Pages to be read, when there is room for them; none if none are left, or if the stream has to stop."""
+        threads = int(InterpolatedString.create(self.max_under_way, parameters={}).eval(self.config))
+        room = inf if self._workspace.is_test_read else threads
+        progress = self.progress
         with self._changed:
-            progress.is_complete = True
-            self._report_if_finished()
+            while progress.due and not progress.must_stop:
+                if self._slices_under_way < room:
+                    self._slices_under_way += 1
+                    return progress.give_out(room)
+                if not self._changed.wait(timeout=1) and is_shutting_down():
+                    break
+        return []
 
     def due_pages(self) -> Iterator[FoundPage]:
         """The pages to be read, in the order of the listing."""
         progress = self._list()
         for found in self._listed():
-            due = progress.due.get(found.page["id"])
-            if due and due.last_edited_time == found.page.get("last_edited_time"):
-                del progress.due[due.id]  # another list may have it too
+            id = found.page["id"]
+            if progress.due.get(id) == edited_at(found.page):
                 yield found
-        progress.is_complete = True
+                del progress.due[id]  # another list may have it too
         self._report_if_finished()
 
     def finish(
-        self, page_id: str, has_failed: bool, discovery: Discovery, emit_state: Callable[[Mapping[str, Any]], None]
-    ) -> None:
-        """Note that a page was read, or could not be, and what was discovered in it; emit the state if it is time to.
+        self, page: DuePage, has_failed: bool, discovery: Discovery, emit_state: Callable[[Mapping[str, Any]], None]
+    ) -> list[DuePage]:
+        """Note that a page was read, or could not be; emit the state if it is time to. Returns what was discovered in it.
 
         One thread at a time: no state says less than the one before, and the end is reported once.
         """
         with self._changed:
-            self.progress.finish(page_id, has_failed, discovery)
+            discovered = self.progress.finish(page, has_failed, discovery)
             self._workspace.remember(discovery)
             if time.time() - self._emitted_at > self.SECONDS_BETWEEN_STATES:
                 self._emitted_at = time.time()
@@ -110,6 +111,7 @@ class PageRouter(SubstreamPartitionRouter):
                     "could not be read. The next sync continues from there."
                 )
             self._report_if_finished()
+            return discovered
 
     def give_back(self) -> None:
         """Note that a slice was read, or was left: another may be given out."""
@@ -127,10 +129,10 @@ class PageRouter(SubstreamPartitionRouter):
         since = (partition.to_slice() or {})["start_time"]
         pages = self._listed()
         first = list(islice(pages, 1))  # with it comes the time by Notion's clock
-        self.progress = Progress(before, since, self._gate.began, reads_all=not self.only_changed_pages)
+        self.progress = Progress(before, since, self._gate.began, self.reads_all)
         for found in chain(first, pages):
             self.progress.take(found)
-        self.progress.settle(self._workspace.gone, self._workspace.unanswered)
+        self.progress.settle(self._workspace.unanswered)
         return self.progress
 
     def _listed(self) -> Iterator[FoundPage]:

@@ -98,12 +98,8 @@ def body_of(response: Any) -> Any:
     if not hasattr(response, "body_as_json"):
         body = response.json(parse_int=lambda digits: int(digits) if len(digits) < 19 else float(digits))
         response.body_as_json = _storable(body) if ESCAPED.search(response.content) else body
+        response.lost_characters = response.body_as_json != body
     return response.body_as_json
-
-
-def lost_characters(response: Any) -> bool:
-    """Whether a text of the response lost something."""
-    return bool(ESCAPED.search(response.content)) and body_of(response) != response.json()
 
 
 def _storable(value: Any) -> Any:

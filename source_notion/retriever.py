@@ -31,7 +31,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_notion.objects import config_error, fields_of, reason_of, transient_error
 from source_notion.rate_limit import RateLimitGate
-from source_notion.responses import body_of, lost_characters
+from source_notion.responses import body_of
 from source_notion.shared import Skipped
 from source_notion.workspace import Workspace
 
@@ -72,7 +72,7 @@ class Listing:
         if body.get("has_more"):
             self._check_that_it_goes_on(response.request, body, has_news)
 
-    def is_new(self, record: Record) -> bool:
+    def is_new(self, record: Mapping[str, Any]) -> bool:
         """Whether this version of the record comes for the first time."""
         if record.get("object") == "property_item":  # its id is that of the property
             return True
@@ -114,8 +114,8 @@ class Listing:
 class LateData(dict[str, Any]):
     """The data of a record that was edited after the sync began, or says so: some are dated in the future.
 
-    The runtime's cursor asks for `last_edited_time` with `get`, and is told the beginning of the sync: what came
-    before the record may have been edited meanwhile.
+    It hides that time from the runtime's cursor, which alone asks for it with `get`: the state must not go beyond the
+    beginning of the sync, because what came before the record may have been edited meanwhile.
     """
 
     def __init__(self, data: Mapping[str, Any], began: str) -> None:
@@ -258,7 +258,7 @@ class NotionRetriever(SimpleRetriever):
             ) from error
         if not response.ok:  # the error handler ignores it
             self.skip_ignored(stream_slice, response)
-        if lost_characters(response):
+        if getattr(response, "lost_characters", False):
             self.skipped.say_once(
                 "Some texts hold U+0000 or half a character, which most databases refuse. It is removed."
             )

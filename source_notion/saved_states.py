@@ -56,14 +56,14 @@ class PageStateMigration(ListingStateMigration):
       …}}]}`, with either of `state` and `states` missing at times. Without `state`, the pages in `states` are known and
       any other page is not.
 
-    Whether the stream reads only changed pages, and whether it discovers pages, stands at its router in the manifest.
+    Whether the stream reads all pages, and whether it discovers pages, stands at its router in the manifest.
     """
 
     config: Mapping[str, Any]
 
     def _migrated(self, state: Mapping[str, Any]) -> Mapping[str, Any]:
         router: Any = self.declarative_stream.retriever.partition_router  # type: ignore[union-attr]
-        reads_changed_only = router.get("only_changed_pages", True)
+        reads_all = router.get("reads_all", False)
         parents = state.get("parent_state") or {}
         cursor = state.get("state") or ({} if parents else state)
         pages: PageState = {**parents.get(PARENT, {})}
@@ -78,13 +78,13 @@ class PageStateMigration(ListingStateMigration):
             pages = {"delivered": _of_single_pages(state["states"])}
         if "pages" in parents:
             pages = _of_first_version(parents["pages"])
-        if not reads_changed_only:  # the settings say how far back it lists
+        if reads_all:  # the settings say how far back it lists
             pages.pop("last_edited_time", None)
         if "last_edited_time" in pages:
             _past_time(pages["last_edited_time"])
         if router.get("discovers"):
             Workspace.of(self.config).recall(pages.get("discovered") or {})
-        return {**migrated, "parent_state": {PARENT: pages if parents or reads_changed_only else {}}}
+        return {**migrated, "parent_state": {PARENT: {} if reads_all and not parents else pages}}
 
 
 def _past_time(value: Any) -> datetime:

@@ -16,8 +16,8 @@ Shared = TypeVar("Shared", bound="SharedInSync")
 class SharedInSync:
     """Has one instance for each sync, which lives as long as a component of the sync holds it.
 
-    The runtime builds each component by itself, but hands the same configuration object to all
-    of a sync. So that object, and nothing in it, tells which components belong together.
+    The runtime builds each component by itself, but hands the same configuration object to all of a sync. So the
+    identity of that object, and not its content, tells which components belong together.
     """
 
     lock: ClassVar[RLock] = RLock()

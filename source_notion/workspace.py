@@ -16,7 +16,8 @@ from typing import Any, NamedTuple, Optional
 from source_notion.objects import Page, holds_files, parent_of, title_of
 from source_notion.shared import SharedInSync
 
-# Ids of pages and databases that search leaves out and only other pages know, in the order found.
+# Ids of `pages` and `databases` that search leaves out and only other pages know, in the order found; and of both, those
+# `forgotten`: they are gone or shown by a listing by now, and no longer asked for.
 Discovered = dict[str, list[str]]
 
 
@@ -73,22 +74,21 @@ class Workspace(SharedInSync):
         super().__init__(config)
         self.places: dict[str, Optional[Place]] = {}  # of pages, databases and blocks; None for what is out of sight
         self.with_files: set[str] = set()  # pages that hold files themselves
-        self.items: dict[tuple[str, str], Any] = {}  # what was asked for by its id
-        self.unanswered: dict[str, str] = {}  # what could not be asked, and why
+        self.items: dict[str, Any] = {}  # what was asked for, by its endpoint and id
+        self.unanswered: dict[str, str] = {}  # what could not be asked, and why; the states keep it as `owed`
         self.asking: dict[str, Lock] = defaultdict(Lock)  # held while an item is asked for
         self.data_sources: Optional[list[Page]] = None  # all of them, once they were listed
         self.lists: dict[str, PageFile] = {}  # complete listings, by what they were asked for
         self.new = PageFile()  # the pages that this sync discovered
-        self.pages: dict[str, None] = {}  # the ids of all that were discovered, by earlier syncs too
-        self.databases: dict[str, None] = {}  # likewise
-        self.forgotten: set[str] = set()  # of both, what no later sync need know; other streams of this one may
-        self.unclear: set[str] = set()  # blocks of which Notion does not say where they are
-        self.gone: set[str] = set()  # pages that were asked for and are deleted, or no longer shared
+        # The ids of all that were discovered, by earlier syncs too, and whether the next sync has to know them.
+        self.pages: dict[str, bool] = {}
+        self.databases: dict[str, bool] = {}
+        self.unclear: set[str] = set()  # blocks of which Notion does not say where they are: all below is in scope
         self.ended: list[str] = []  # streams that have read what was listed or discovered so far, and no more
         self.has_discovering_stream = False
         self.is_test_read = False  # in the Connector Builder, which lists all partitions before it reads one
         self.refuses_markdown_version = False  # Notion gives it in its default version only
-        self._claimed: dict[str, None] = {}  # takes half the memory of a set
+        self._claimed: dict[str, None] = {}  # a dict without values takes half the memory of a set
 
     def note(self, item: Mapping[str, Any]) -> None:
         """Note where an item of a listing is; a data source also tells where its database is."""
@@ -101,7 +101,7 @@ class Workspace(SharedInSync):
             self.places.setdefault(parent_id, place)  # type: ignore[arg-type]
 
     def claim(self, item_id: str) -> bool:
-        """Claim an item, to read it; False if a listing or another page had it before."""
+        """Claim an item, to read it; False if another page had it before."""
         with self.lock:
             is_new = item_id not in self._claimed
             self._claimed[intern(item_id)] = None
@@ -109,8 +109,8 @@ class Workspace(SharedInSync):
 
     def recall(self, discovered: Discovered) -> None:
         """Take up what earlier syncs discovered."""
-        self.pages.update(dict.fromkeys(discovered.get("pages") or []))
-        self.databases.update(dict.fromkeys(discovered.get("databases") or []))
+        self.pages.update(dict.fromkeys(discovered.get("pages") or [], True))
+        self.databases.update(dict.fromkeys(discovered.get("databases") or [], True))
 
     def remember(self, discovery: Discovery) -> None:
         """Keep what was discovered and read, for the streams and the syncs that follow."""
@@ -118,31 +118,26 @@ class Workspace(SharedInSync):
             for found in discovery.pages:
                 self.new.append(found)
                 if found.origin == found.page["id"]:
-                    self.pages[found.origin] = None
-                    self.forgotten.discard(found.origin)
-            for id in discovery.databases:
-                self.remember_database(id)
-
-    def remember_database(self, database_id: str) -> None:
-        self.databases[database_id] = None
-        self.forgotten.discard(database_id)
+                    self.pages[found.origin] = True
+            self.databases.update(dict.fromkeys(discovery.databases, True))
 
     def forget(self, item_id: str) -> None:
-        """Forget what is gone, or shown by a listing by now."""
+        """Forget what is gone, or shown by a listing by now; other streams of this sync may still need it."""
         with self.lock:
-            if item_id in self.pages or item_id in self.databases:
-                self.forgotten.add(item_id)
+            for ids in (self.pages, self.databases):
+                if item_id in ids:
+                    ids[item_id] = False
 
-    def stay_unknown(self, database_id: str, data_source_id: str) -> bool:
-        """Let a database be news to the next sync as well, if a query of its rows failed; returns whether it did."""
-        failure = self.unanswered.get(data_source_id)
-        if failure and database_id:
+    def owe_if_unanswered(self, database_id: str, data_source_id: str) -> None:
+        """If a query of its rows failed, let a database be news to the next sync as well."""
+        if database_id and data_source_id in self.unanswered:
             self.forget(database_id)
-            self.unanswered[database_id] = failure
-        return bool(failure)
+            self.unanswered[database_id] = self.unanswered[data_source_id]
 
     def discovered(self) -> Discovered:
         """What the state is to remember."""
         with self.lock:
             of_both = {"pages": self.pages, "databases": self.databases}
-            return {kind: [id for id in ids if id not in self.forgotten] for kind, ids in of_both.items()}
+            kept = {kind: [id for id, is_kept in ids.items() if is_kept] for kind, ids in of_both.items()}
+            forgotten = [id for ids in of_both.values() for id, is_kept in ids.items() if not is_kept]
+            return {**kept, "forgotten": forgotten}

@@ -403,6 +403,17 @@ def test_after_50_pages_in_a_row_that_fail_no_more_are_requested(workspace: Work
     assert {*stopped.ids("blocks"), *rest.ids("blocks")} == blocks
 
 
+def test_50_pages_that_fail_are_no_stop_if_there_are_no_more(workspace: Workspace) -> None:
+    pages = [workspace.add_page(title=str(number)) for number in range(50)]
+    with serving(workspace) as api:
+        api.answer(on("GET", CHILDREN, error(403, "restricted_resource", "Insufficient permissions.")))
+        result = sync("blocks")
+
+    assert not any("stops here" in warning for warning in result.warnings)
+    (warning,) = [each for each in result.warnings if "could not read" in each]
+    assert f"could not read {len(pages)} pages" in warning
+
+
 def test_two_pages_that_fail_for_the_same_reason_are_named_in_one_warning(
     workspace: Workspace, pages: list[str], api: StandIn, naps: list[float]
 ) -> None:
