@@ -94,11 +94,12 @@ class PageListRetriever(SearchRetriever):
         self.workspace.is_test_read = self.is_test_read
         state: PageState = self.cursor.state  # type: ignore[union-attr, assignment]
         since = stream_slice.cursor_slice["start_time"]
+        known = {id for ids in state.get("discovered", {}).values() for id in ids}
         wanted = Wanted(
             since=min([since, *state.get("failed", {}).values()]),
             failed=state.get("failed", {}),
             owed={id: min(since, back_to) for id, back_to in state.get("owed", {}).items()},
-            known=[id for ids in state.get("discovered", {}).values() for id in ids],
+            known_databases=sorted(known & {*self.workspace.databases, *state.get("owed", {})}),
         )
         if str(wanted) not in self.workspace.lists:
             pages = PageFile()
@@ -123,7 +124,8 @@ class PageListRetriever(SearchRetriever):
             yield FoundPage("search", record.data, record["id"] if was_discovered else "")  # type: ignore[arg-type]
         for found in self._beside_search(wanted, unlisted):
             unlisted.discard(found.page["id"])
-            if listing.is_new(found.page) or found.origin:  # search may show an older version, and does not say why
+            # Search may show an older version, does not say by what it was discovered, and passes by what is too old.
+            if listing.is_new(found.page) or found.origin or found.way == "parent":
                 self.workspace.note(found.page)
                 yield found
         if wanted.owed:
@@ -177,7 +179,7 @@ class PageListRetriever(SearchRetriever):
 
     def _rows(self, data_source_id: str, discovered: str, wanted: Wanted) -> Iterator[FoundPage]:
         """The rows since the last sync; from further back if they could not be asked for then, or the database is new."""
-        workspace, known = self.workspace, wanted.known
+        workspace, known = self.workspace, wanted.known_databases
         place = workspace.places.get(data_source_id)
         database = (place and place.parent_id) or ""
         if database in workspace.databases:  # search may list what only a page knew before

@@ -45,7 +45,7 @@ class Wanted(NamedTuple):
     since: str
     failed: Mapping[str, str]
     owed: Mapping[str, str]
-    known: Collection[str]
+    known_databases: Collection[str]  # of those that may be asked for
 
 
 class DuePage(NamedTuple):
@@ -118,7 +118,7 @@ class Progress:
         is_due, seen = id in self.due, self.due.get(id) or self._times.get(id, "")
         if edited < seen or (edited == seen and not found.origin):
             return
-        if found.origin or edited >= self.since or id in self._failed:
+        if found.origin or edited >= self.since or id in self._failed or id in self._owed:
             self.listed[id] = None
         is_later = not self.was_delivered(found.page)
         is_owed = id in self._owed or (found.origin in self._owed and is_later)

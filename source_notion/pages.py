@@ -145,6 +145,8 @@ class PageRouter(SubstreamPartitionRouter):
         progress = self.progress
         if not progress.is_finished:
             return
+        progress.due.clear()  # an empty dict keeps its size
+        progress.listed.clear()
         ways, stream, ended = progress.ways, self._stream_name, self._workspace.ended
         self._skipped.summarize(stream)
         if progress.discovered_pages and ended:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from conftest import Sync, sync
+from conftest import Sync, lists_pages, sync
 from test_debts import BROKEN, blocks_of, delivered, march, two_more_syncs
 
 from fake_notion.stand_in import StandIn, on, times
@@ -276,3 +276,63 @@ def test_old_rows_of_an_owed_database_that_was_moved_here(
     syncs = two_more_syncs(api, owing, "blocks", "pages")
 
     assert delivered("pages", *syncs) >= rows
+
+
+def test_a_row_that_failed_and_is_older_than_the_state(
+    workspace: Workspace, api: StandIn, naps: list[float], home: str
+) -> None:
+    later(workspace)
+    before = sync("blocks")
+    _, _, rows = hidden_rows(workspace, home, day=2)
+    workspace.edit_page(home, march(25))
+    row = min(rows)
+    api.answer(on("GET", f"/v1/blocks/{row}/children", BROKEN))
+    failing = sync("blocks", state=before.state)
+    workspace.unsearchable.remove(row)
+
+    syncs = two_more_syncs(api, failing, "blocks")
+
+    assert row in failing.state["blocks"]["parent_state"]["every_page"]["failed"]
+    assert delivered("blocks", *syncs) >= blocks_of(workspace, row)
+
+
+def test_a_page_that_search_shows_while_the_first_of_two_streams_is_under_way(
+    workspace: Workspace, api: StandIn, home: str
+) -> None:
+    streams = ("page_markdown", "blocks")
+    hidden_page(workspace, home)
+    later(workspace)
+    before = sync(*streams, keep_order=True)
+    other = workspace.add_page(home, "Other", created_time=march(21))
+    workspace.edit_page(home, march(21))
+    workspace.unsearchable.add(other)
+    workspace.add_page(title="Latest", last_edited_time=march(25))
+    api.answer(on("GET", f"/v1/pages/{home}/markdown", lambda _: workspace.unsearchable.discard(other)))
+    api.requests.clear()
+    during = sync(*streams, state=before.state, keep_order=True)
+
+    assert len([request for request in api.requests if lists_pages(request)]) == 1  # for both streams
+    assert other in delivered("page_markdown", during, *two_more_syncs(api, during, *streams))
+
+
+def test_an_owed_page_on_one_that_failed_is_read_once(
+    workspace: Workspace, api: StandIn, naps: list[float], home: str
+) -> None:
+    before = sync("blocks")
+    child = hidden_page(workspace, home)
+    for _ in range(3):
+        workspace.add_block(home, text="Text")
+    workspace.edit_page(home, march(5))
+    later(workspace)
+    workspace.max_page_size = 1
+    api.answer(on("GET", f"/v1/pages/{child}", BROKEN))
+    api.answer(
+        on("GET", f"/v1/blocks/{home}/children", lambda request: BROKEN if request.query.get("start_cursor") else None)
+    )
+    failing = sync("blocks", state=before.state)
+    workspace.unsearchable.clear()
+
+    first, second = two_more_syncs(api, failing, "blocks")
+
+    ids = [*first.ids("blocks"), *second.ids("blocks")]
+    assert [ids.count(block) for block in blocks_of(workspace, child)] == [1, 1]

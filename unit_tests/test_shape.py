@@ -13,7 +13,7 @@ from conftest import MANIFEST, ROOT
 
 PACKAGE = ROOT / "source_notion"
 FILES = sorted(PACKAGE.glob("*.py"))
-MAX_LINES = {"package": 3536, "file": 400, "function": 40, "manifest": 850}
+MAX_LINES = {"package": 3540, "file": 400, "function": 40, "manifest": 850}
 
 # The runtime's private names on which the package leans; `retriever.py` says why.
 PRIVATE_NAMES = {"_read_pages", "_fetch_next_page", "_last_emission_time"}
