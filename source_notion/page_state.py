@@ -5,7 +5,7 @@ so one place says nearly all: every page up to it is delivered, or in `open`, or
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from heapq import nlargest
 from itertools import chain
 from operator import itemgetter
@@ -45,7 +45,7 @@ class Wanted(NamedTuple):
     since: str
     failed: Mapping[str, str]
     owed: Mapping[str, str]
-    known_databases: Collection[str]  # of those that may be asked for
+    known_databases: list[str]  # of those that may be asked for, the ones that the stream has read
 
 
 class DuePage(NamedTuple):
@@ -78,13 +78,15 @@ class Progress:
         self._reached_before = tuple(resumed.get("reached", ("", "")))
         self._was_taken_up = frozenset(resumed.get("taken_up", []))
         self._settled = earlier(self.began)  # no later edit can have the rounded time of one before it
+        self._failed = dict(before.get("failed") or {})  # changes as pages are read
+        self.back_to = min([since, *self._failed.values(), *self._owed.values()])  # something since then may be missing
         # What the listing shows.
         self.due: dict[str, str] = {}  # the pages to be read, and when each was edited
-        self.listed: dict[str, None] = {}  # the pages of it that no other page need bring; takes less than a set
+        self.listed: dict[str, None] = {}  # pages that no other page need bring; a dict takes half the memory of a set
         self.ways: Counter[str] = Counter()  # how many pages were found in which way
         self._with_gaps: set[str] = set()  # of the pages to be read, those of which something older may be missing
         self._taken_up: set[str] = set()
-        self._times: dict[str, str] = {}  # when the other pages were edited; the newest of all, once it is complete
+        self._times: dict[str, str] = {}  # when the other pages were edited; later, only what the state may need
         self._newest = ""
         self._queue: list[str] = []  # the ids of the pages that are due, in reverse order
         self._is_complete = False
@@ -95,10 +97,8 @@ class Progress:
         self._open = dict.fromkeys(resumed.get("open", []))
         self._being_read: set[str] = set()
         self._waiting: set[str] = set()  # discovered, and not read yet
-        self._failed = dict(before.get("failed") or {})
         self._failures_in_a_row = 0
         self._known = {id for ids in known.values() for id in ids}
-        self.back_to = min([since, *self._failed.values(), *self._owed.values()])  # something since then may be missing
 
     @property
     def is_finished(self) -> bool:

@@ -92,8 +92,8 @@ class ObjectsExtractor(RecordExtractor):
 def body_of(response: Any) -> Any:
     """The JSON of a response; each call of its `json` would parse it anew.
 
-    Texts lose what most databases refuse: see `UNSTORABLE`. Integers of 19 digits and more become floats, which is what
-    Notion has: some loaders take them for 64 bits and store another number.
+    Texts lose what most databases refuse (`UNSTORABLE`), and `lost_characters` says whether they did. Integers of 19
+    digits and more become floats, which is what Notion has: some loaders take them for 64 bits and store another number.
     """
     if not hasattr(response, "body_as_json"):
         body = response.json(parse_int=lambda digits: int(digits) if len(digits) < 19 else float(digits))

@@ -220,7 +220,7 @@ def test_a_page_in_one_that_failed_although_the_listing_of_comments_has_it(
     assert delivered(stream, *syncs) >= expected[stream]
 
 
-def test_a_page_that_was_listed_and_not_read_is_none_that_was_delivered(
+def test_a_page_that_was_listed_but_not_read_does_not_count_as_delivered(
     workspace: Workspace, api: StandIn, naps: list[float], home: str
 ) -> None:
     source = workspace.add_data_source(workspace.add_database(None, "Tasks"), "Tasks", last_edited_time=march(1))

@@ -403,7 +403,7 @@ def test_after_50_pages_in_a_row_that_fail_no_more_are_requested(workspace: Work
     assert {*stopped.ids("blocks"), *rest.ids("blocks")} == blocks
 
 
-def test_50_pages_that_fail_are_no_stop_if_there_are_no_more(workspace: Workspace) -> None:
+def test_50_failures_in_a_row_are_no_stop_if_no_page_is_left(workspace: Workspace) -> None:
     pages = [workspace.add_page(title=str(number)) for number in range(50)]
     with serving(workspace) as api:
         api.answer(on("GET", CHILDREN, error(403, "restricted_resource", "Insufficient permissions.")))
