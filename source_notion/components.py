@@ -6,7 +6,7 @@ Several threads read the partitions of a stream with one retriever, so what belo
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, ClassVar, Optional
+from typing import Any, ClassVar, NamedTuple, Optional
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.declarative.retrievers.retriever import Retriever
@@ -16,7 +16,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_notion.lookup import ALL_DATA_SOURCES, Lookup
 from source_notion.objects import edited_at, fields_of, may_have_children, reason_of, text_of_block
-from source_notion.page_state import DuePage, PageState, Wanted
+from source_notion.page_state import DuePage, PageState
 from source_notion.pages import PageRouter
 from source_notion.records import PropertiesAsArray
 from source_notion.retriever import Listing, NotionRetriever, RecordsOfResponse, tame, with_extra
@@ -77,6 +77,15 @@ class SearchRetriever(NotionRetriever):
                 return
 
 
+class Wanted(NamedTuple):
+    """What a stream over pages wants to have listed."""
+
+    since: str
+    failed: Mapping[str, str]
+    owed: Mapping[str, str]
+    known_databases: list[str]  # of those that may be asked for, the ones that the stream has read
+
+
 @dataclass
 class PageListRetriever(SearchRetriever):
     """Lists the pages edited since a time: those of search, and those that it leaves out.
@@ -99,7 +108,7 @@ class PageListRetriever(SearchRetriever):
             since=min([since, *state.get("failed", {}).values()]),
             failed=state.get("failed", {}),
             owed={id: min(since, back_to) for id, back_to in state.get("owed", {}).items()},
-            known_databases=sorted(known & {*self.workspace.databases, *state.get("owed", {})}),
+            known_databases=sorted(known & {*self.workspace.discovered_databases, *state.get("owed", {})}),
         )
         if str(wanted) not in self.workspace.lists:
             pages = PageFile()
@@ -115,12 +124,12 @@ class PageListRetriever(SearchRetriever):
         """All that is wanted, the pages of search first."""
         listing, unlisted = Listing(self.name), {*wanted.failed}
         if not self.lookup.uses_search_only:
-            unlisted |= {*wanted.owed, *self.lookup.roots, *self.workspace.pages} - {ALL_DATA_SOURCES}
+            unlisted |= {*wanted.owed, *self.lookup.roots, *self.workspace.discovered_pages} - {ALL_DATA_SOURCES}
         back_to = StreamSlice(partition={}, cursor_slice={"start_time": wanted.since})
         for record in self.search(listing, records_of, back_to):
             unlisted.discard(record["id"])
             self.workspace.forget(record["id"])
-            was_discovered = record["id"] in self.workspace.pages and not self.lookup.uses_search_only
+            was_discovered = record["id"] in self.workspace.discovered_pages and not self.lookup.uses_search_only
             yield FoundPage("search", record.data, record["id"] if was_discovered else "")  # type: ignore[arg-type]
         for found in self._beside_search(wanted, unlisted):
             unlisted.discard(found.page["id"])
@@ -138,7 +147,7 @@ class PageListRetriever(SearchRetriever):
         """
         lookup, workspace, queried, databases = self.lookup, self.workspace, set(), {}
         if not lookup.uses_search_only:
-            databases = {**workspace.databases}
+            databases = {**workspace.discovered_databases}
             for data_source_id in [each["id"] for each in lookup.all_data_sources()]:
                 queried.add(data_source_id)
                 workspace.claim(data_source_id)
@@ -148,14 +157,14 @@ class PageListRetriever(SearchRetriever):
             page = lookup.get("page_id", id)
             if page and not page.get("in_trash"):
                 if id in wanted.owed:
-                    workspace.pages.setdefault(id, True)
-                yield FoundPage("parent", page, id if id in workspace.pages else "")
+                    workspace.discovered_pages.setdefault(id, True)
+                yield FoundPage("parent", page, id if id in workspace.discovered_pages else "")
             elif id not in workspace.unanswered:
                 workspace.forget(id)
                 if id in lookup.roots:
                     lookup.warn_if_gone(id)
                 if page is None and id in wanted.owed:
-                    workspace.databases[id] = databases[id] = True
+                    workspace.discovered_databases[id] = databases[id] = True
                 elif page is None and id in lookup.roots:
                     databases[id] = True
         for id in databases:
@@ -168,7 +177,7 @@ class PageListRetriever(SearchRetriever):
         left_out = [each for each in data_sources if each not in queried]
         if not left_out and id not in workspace.unanswered:
             workspace.forget(id)
-        discovered = id if id in workspace.databases else ""
+        discovered = id if id in workspace.discovered_databases else ""
         for data_source_id in left_out:
             queried.add(data_source_id)
             workspace.claim(data_source_id)
@@ -182,11 +191,12 @@ class PageListRetriever(SearchRetriever):
         workspace, known = self.workspace, wanted.known_databases
         place = workspace.places.get(data_source_id)
         database = (place and place.parent_id) or ""
-        if database in workspace.databases:  # search may list what only a page knew before
+        if database in workspace.discovered_databases:  # search may list what only a page knew before
             discovered = database
         origin = next((id for id in (data_source_id, database, ALL_DATA_SOURCES) if id in wanted.owed), discovered)
         since = wanted.owed.get(origin, wanted.since)
-        if {discovered, database} & {*workspace.databases, *wanted.owed} - {*known}:
+        unread = {*workspace.discovered_databases, *wanted.owed}.difference(known)
+        if unread & {discovered, database}:
             since = min(since, self.lookup.start)
         for row in self.lookup.rows_of(data_source_id, since):
             yield FoundPage("database", row, origin)

@@ -16,7 +16,7 @@ from airbyte_cdk.sources.utils.files_directory import get_files_directory
 
 from source_notion.components import BlockTreeRetriever
 from source_notion.downloads import NotFetched, Refused, fetch, path_for
-from source_notion.objects import fields_of, in_notion_format, reason_of, transient_error
+from source_notion.objects import UNDATED, fields_of, in_notion_format, reason_of, transient_error
 from source_notion.retriever import RecordsOfResponse, with_extra
 
 
@@ -111,7 +111,7 @@ class FilesRetriever(BlockTreeRetriever):
 
     def _fetch(self, record: Record) -> None:
         soon = in_notion_format(datetime.now(timezone.utc) + timedelta(minutes=1))
-        is_old = str(record["expiry_time"] or "9999") < soon  # https://developers.notion.com/reference/file-object
+        is_old = str(record["expiry_time"] or UNDATED) < soon  # https://developers.notion.com/reference/file-object
         if is_old:
             self._renew(record)
         try:

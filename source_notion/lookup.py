@@ -99,14 +99,14 @@ class Lookup(NotionRetriever):
         what = f"the rows of data source {data_source_id}"
         return self._ask(data_source_id, what, self.rows, since, data_source_id=data_source_id)
 
-    def _ask(self, of: str, what: str, retriever: Any, since: str = "", **where: str) -> Iterator[Page]:
-        if of in self.workspace.unanswered:
+    def _ask(self, key: str, what: str, retriever: Any, since: str = "", **where: str) -> Iterator[Page]:
+        if key in self.workspace.unanswered:
             return
         stream_slice = StreamSlice(partition={}, cursor_slice={"start_time": since}, extra_fields=where)
         try:
             yield from (record.data for record in retriever.read_records({}, stream_slice))
         except Exception as error:
-            self.workspace.unanswered[of] = reason_of(error)
+            self.workspace.unanswered[key] = reason_of(error)
             LOGGER.warning(
                 f"Could not get {what}: {reason_of(error)} What it would have added is missing. The next sync tries "
                 "again."

@@ -5,13 +5,12 @@ Notion may leave out or null any part of an object, so nothing here takes a part
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from sys import intern
 from typing import Any, Optional, TypedDict
 from urllib.parse import parse_qs, urlsplit
 
 from airbyte_cdk.models import FailureType
-from airbyte_cdk.utils.datetime_helpers import ab_datetime_parse
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 
@@ -30,18 +29,9 @@ class Page(TypedDict, total=False):
     properties: Any
 
 
-# As in the manifest's `lookback_window`: search may show an edit so late, and times are rounded down to the minute.
-# https://developers.notion.com/reference/search-optimizations-and-limitations
-LOOKBACK = timedelta(minutes=10)
-
 # Before anything in Notion was made.
 LONG_AGO = "2000-01-01T00:00:00.000Z"
 UNDATED = "9999"
-
-
-def earlier(time: str) -> str:
-    """A time less the lookback window."""
-    return in_notion_format(ab_datetime_parse(time) - LOOKBACK)
 
 
 def in_notion_format(time: datetime) -> str:

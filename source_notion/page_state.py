@@ -6,13 +6,16 @@ so one place says nearly all: every page up to it is delivered, or in `open`, or
 
 from collections import Counter
 from collections.abc import Mapping
+from datetime import timedelta
 from heapq import nlargest
 from itertools import chain
 from operator import itemgetter
 from sys import intern
 from typing import Any, NamedTuple, Optional, TypedDict
 
-from source_notion.objects import LONG_AGO, UNDATED, earlier, edited_at
+from airbyte_cdk.utils.datetime_helpers import ab_datetime_parse
+
+from source_notion.objects import LONG_AGO, UNDATED, edited_at, in_notion_format
 from source_notion.workspace import Discovered, Discovery, FoundPage
 
 
@@ -23,7 +26,7 @@ class UnderWay(TypedDict, total=False):
     since: str  # how far back it lists
     reached: list[str]  # the place up to which it has come: a time and an id
     open: list[str]  # pages up to there that are not read yet
-    taken_up: list[str]  # of what was new or owed to the stream: the ids whose pages up to there are read as well
+    taken_up: list[str]  # what was new or owed to the stream, and is listed by now: up to there, it is read as well
     has_stopped: bool  # before the last page: those that it never came to may hold what is older than the cursor
 
 
@@ -37,15 +40,6 @@ class PageState(TypedDict, total=False):
     discovered: Discovered  # what only other pages know or knew, and this stream has read
     asked_since: str  # set if pages edited before it were not asked about: of them, anything may be missing
     under_way: UnderWay
-
-
-class Wanted(NamedTuple):
-    """What a stream with such a state wants to have listed."""
-
-    since: str
-    failed: Mapping[str, str]
-    owed: Mapping[str, str]
-    known_databases: list[str]  # of those that may be asked for, the ones that the stream has read
 
 
 class DuePage(NamedTuple):
@@ -63,7 +57,7 @@ class Progress:
     MAX_FAILURES_IN_A_ROW = 50  # after so many, something larger is broken
     MAX_AT_A_TIME = 50  # pages of one partition
 
-    def __init__(self, before: PageState, since: str, began: str, reads_all: bool) -> None:
+    def __init__(self, before: PageState, since: str, began: str, lookback: timedelta, reads_all: bool) -> None:
         cut_off = before.get("under_way") or {}
         resumed = cut_off if cut_off.get("since", "") <= since else {}  # else what it passed by is due now
         known = before.get("discovered") or {}
@@ -77,7 +71,8 @@ class Progress:
         self._stopped_before = cut_off.get("has_stopped", False)
         self._reached_before = tuple(resumed.get("reached", ("", "")))
         self._was_taken_up = frozenset(resumed.get("taken_up", []))
-        self._settled = earlier(self.began)  # no later edit can have the rounded time of one before it
+        self._lookback = lookback
+        self._settled = self._less_lookback(self.began)  # no later edit can have the rounded time of one before it
         self._failed = dict(before.get("failed") or {})  # changes as pages are read
         self.back_to = min([since, *self._failed.values(), *self._owed.values()])  # something since then may be missing
         # What the listing shows.
@@ -92,7 +87,7 @@ class Progress:
         self._is_complete = False
         # What was read.
         self.must_stop = False  # whether many pages in a row failed; stays so
-        self.discovered_pages = 0
+        self.discoveries = 0
         self._reached = self._reached_before
         self._open = dict.fromkeys(resumed.get("open", []))
         self._being_read: set[str] = set()
@@ -114,29 +109,33 @@ class Progress:
         It is due if it failed, is owed or unknown to this stream, or has changed; but not if the sync that this one resumes
         has read it.
         """
-        id, edited = intern(found.page["id"]), edited_at(found.page)
-        is_due, seen = id in self.due, self.due.get(id) or self._times.get(id, "")
-        if edited < seen or (edited == seen and not found.origin):
+        id, edited, origin = intern(found.page["id"]), edited_at(found.page), found.origin
+        seen = self.due.get(id) or self._times.get(id, "")
+        if edited < seen or (edited == seen and not origin):
             return
-        if found.origin or edited >= self.since or id in self._failed or id in self._owed:
-            self.listed[id] = None
-        is_later = not self.was_delivered(found.page)
-        is_owed = id in self._owed or (found.origin in self._owed and is_later)
-        is_unknown = bool(found.origin) and found.origin not in self._known and found.origin not in self._owed
+        self.ways[found.way] += not seen
+        has_failed, is_later = id in self._failed, not self.was_delivered(found.page)
+        is_owed = id in self._owed or (origin in self._owed and is_later)
+        is_unknown = bool(origin) and origin not in self._known and origin not in self._owed
         has_changed = edited >= self.since and (self._reads_all or is_later)
-        was_read = (edited, id) <= self._reached_before and edited < self._settled and id not in self._open
-        if is_owed or is_unknown:
-            self._taken_up.add(found.origin or id)
-            was_read &= (found.origin or id) in self._was_taken_up
-        self.ways[found.way] += not is_due and id not in self._times
-        if id in self._failed or ((is_owed or is_unknown or has_changed) and not was_read):
+        news = (origin or id) if is_owed or is_unknown else ""  # what brings it, whether it has changed or not
+        if news:
+            self._taken_up.add(news)
+        if origin or edited >= self.since or has_failed or id in self._owed:
+            self.listed[id] = None
+        if has_failed or ((news or has_changed) and not self._was_read(id, edited, news)):
             was_passed_by = edited < self._before.get("asked_since", "") or (self._reads_all and self._stopped_before)
-            if id in self._failed or is_owed or is_unknown or was_passed_by:
+            if has_failed or news or was_passed_by:
                 self._with_gaps.add(id)
             self.due[id] = edited
             self._times.pop(id, None)
-        elif not is_due:
+        elif id not in self.due:
             self._times[id] = edited
+
+    def _was_read(self, id: str, edited: str, news: str) -> bool:
+        """Whether the sync that this one resumes has read this version of a page."""
+        was_reached = (edited, id) <= self._reached_before and edited < self._settled and id not in self._open
+        return was_reached and (not news or news in self._was_taken_up)
 
     def settle(self, unanswered: Mapping[str, str]) -> None:
         """Keep only what the state may need: no page that failed and was not found again, and few times. What was not
@@ -196,7 +195,7 @@ class Progress:
             self._times[found["id"]] = edited_at(found)
             self._newest = max(self._newest, edited_at(found))
         self._known.update(discovery.databases)
-        self.discovered_pages += len(discovered)
+        self.discoveries += len(discovered)
         return discovered
 
     def known_of(self, discovered: Discovered, unanswered: Mapping[str, str]) -> Discovered:
@@ -232,6 +231,9 @@ class Progress:
 
     def _delivered(self, back_to: str) -> dict[str, str]:
         """What the next listing shows again, unless another edit could carry the same rounded time."""
-        shown_again = earlier(back_to)
+        shown_again = self._less_lookback(back_to)
         times = sorted((edited, id) for id, edited in self._times.items() if shown_again <= edited < self._settled)
         return {id: edited for edited, id in times[-self.MAX_DELIVERED :] if id not in self._failed}
+
+    def _less_lookback(self, time: str) -> str:
+        return in_notion_format(ab_datetime_parse(time) - self._lookback)

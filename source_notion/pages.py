@@ -10,6 +10,7 @@ from typing import Any, Optional
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.declarative.interpolation import InterpolatedString
+from airbyte_cdk.sources.declarative.interpolation.macros import duration
 from airbyte_cdk.sources.declarative.partition_routers import SubstreamPartitionRouter
 from airbyte_cdk.sources.types import StreamSlice
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
@@ -32,6 +33,7 @@ class PageRouter(SubstreamPartitionRouter):
 
     reads_all: bool = False  # whether to read all pages, or those edited since the last sync
     discovers: bool = False  # whether this stream discovers pages
+    lookback_window: str = ""  # how far behind its state the parent lists: that of its cursor
     as_one: bool = False  # whether to give one slice for all pages, which reads `due_pages`
     max_under_way: str = "2"  # how many partitions may be read at once; with more, the state would lag behind
 
@@ -129,7 +131,8 @@ class PageRouter(SubstreamPartitionRouter):
         since = (partition.to_slice() or {})["start_time"]
         pages = self._listed()
         first = list(islice(pages, 1))  # with it comes the time by Notion's clock
-        self.progress = Progress(before, since, self._gate.began, self.reads_all)
+        lookback: Any = duration(self.lookback_window)
+        self.progress = Progress(before, since, self._gate.began, lookback, self.reads_all)
         for found in chain(first, pages):
             self.progress.take(found)
         self.progress.settle(self._workspace.unanswered)
@@ -149,9 +152,9 @@ class PageRouter(SubstreamPartitionRouter):
         progress.listed.clear()
         ways, stream, ended = progress.ways, self._stream_name, self._workspace.ended
         self._skipped.summarize(stream)
-        if progress.discovered_pages and ended:
+        if progress.discoveries and ended:
             LOGGER.warning(
-                f"Stream {stream} discovered {progress.discovered_pages} pages after {', '.join(ended)} had ended. They are "
+                f"Stream {stream} discovered {progress.discoveries} pages after {', '.join(ended)} had ended. They are "
                 f"missing there until the next sync. Move {stream} to the top of the catalog."
             )
         elif not self.discovers:

@@ -24,15 +24,6 @@ class PropertiesAsArray(RecordTransformation):
         ]
 
 
-class BotOwnerInfo(RecordTransformation):
-    """Gives a bot's owner under `bot.owner.info` as well, whatever its type: a user, or `True` for the workspace."""
-
-    def transform(self, record: dict[str, Any], *_: Any, **__: Any) -> None:
-        owner = fields_of(record.get("bot")).get("owner")
-        if isinstance(owner, dict):
-            owner["info"] = owner.get(str(owner.get("type")))
-
-
 @dataclass
 class NewComments(RecordFilter):
     """Keeps the comments since the state, and all comments of a page that may have older ones.
@@ -55,15 +46,4 @@ class NewComments(RecordFilter):
             since = min(since, self._start)
         for record in records:
             if edited_at(record) >= since:  # of a comment without a time, the retriever may have to warn
-                yield record
-
-
-class NewDatabases(RecordFilter):
-    """Keeps the databases that were edited since the state, or whose data sources were."""
-
-    def filter_records(
-        self, records: Iterable[Mapping[str, Any]], stream_state: Any, stream_slice: Any = None, *_: Any, **__: Any
-    ) -> Iterable[Mapping[str, Any]]:
-        for record in records:
-            if max(edited_at(record), stream_slice.extra_fields["last_edited_time"]) >= stream_slice["start_time"]:
                 yield record

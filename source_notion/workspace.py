@@ -81,8 +81,8 @@ class Workspace(SharedInSync):
         self.lists: dict[str, PageFile] = {}  # complete listings, by what they were asked for
         self.new = PageFile()  # the pages that this sync discovered
         # The ids of all that were discovered, by earlier syncs too, and whether the next sync has to know them.
-        self.pages: dict[str, bool] = {}
-        self.databases: dict[str, bool] = {}
+        self.discovered_pages: dict[str, bool] = {}
+        self.discovered_databases: dict[str, bool] = {}
         self.unclear: set[str] = set()  # blocks of which Notion does not say where they are: all below is in scope
         self.ended: list[str] = []  # streams that have read what was listed or discovered so far, and no more
         self.has_discovering_stream = False
@@ -109,8 +109,8 @@ class Workspace(SharedInSync):
 
     def recall(self, discovered: Discovered) -> None:
         """Take up what earlier syncs discovered."""
-        self.pages.update(dict.fromkeys(discovered.get("pages") or [], True))
-        self.databases.update(dict.fromkeys(discovered.get("databases") or [], True))
+        self.discovered_pages.update(dict.fromkeys(discovered.get("pages") or [], True))
+        self.discovered_databases.update(dict.fromkeys(discovered.get("databases") or [], True))
 
     def remember(self, discovery: Discovery) -> None:
         """Keep what was discovered and read, for the streams and the syncs that follow."""
@@ -118,13 +118,13 @@ class Workspace(SharedInSync):
             for found in discovery.pages:
                 self.new.append(found)
                 if found.origin == found.page["id"]:
-                    self.pages[found.origin] = True
-            self.databases.update(dict.fromkeys(discovery.databases, True))
+                    self.discovered_pages[found.origin] = True
+            self.discovered_databases.update(dict.fromkeys(discovery.databases, True))
 
     def forget(self, item_id: str) -> None:
         """Forget what is gone, or shown by a listing by now; other streams of this sync may still need it."""
         with self.lock:
-            for ids in (self.pages, self.databases):
+            for ids in (self.discovered_pages, self.discovered_databases):
                 if item_id in ids:
                     ids[item_id] = False
 
@@ -137,7 +137,7 @@ class Workspace(SharedInSync):
     def discovered(self) -> Discovered:
         """What the state is to remember."""
         with self.lock:
-            of_both = {"pages": self.pages, "databases": self.databases}
+            of_both = {"pages": self.discovered_pages, "databases": self.discovered_databases}
             kept = {kind: [id for id, is_kept in ids.items() if is_kept] for kind, ids in of_both.items()}
             forgotten = [id for ids in of_both.values() for id, is_kept in ids.items() if not is_kept]
             return {**kept, "forgotten": forgotten}

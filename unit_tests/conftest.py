@@ -14,9 +14,11 @@ from uuid import uuid4
 
 import pytest
 from airbyte_cdk.models import ConfiguredAirbyteCatalog, SyncMode
+from airbyte_cdk.sources.declarative.interpolation.macros import duration
 from airbyte_cdk.test.catalog_builder import CatalogBuilder
 from airbyte_cdk.test.entrypoint_wrapper import AirbyteEntrypoint
 from airbyte_cdk.utils.constants import ENV_REQUEST_CACHE_PATH
+from airbyte_cdk.utils.yaml_loader import safe_load_yaml
 from clock import Clock, moved_clock
 from hypothesis import HealthCheck, Phase, settings
 from under_test import BUNDLE, MANIFEST, ROOT, Json, prepared, run
@@ -32,6 +34,8 @@ CONFIG: dict[str, Any] = {
     "credentials": {"auth_type": "token", "token": TOKEN},
     "start_date": "2020-01-01T00:00:00.000Z",
 }
+# How far behind its state an incremental sync lists.
+LOOKBACK: Any = duration(safe_load_yaml(MANIFEST.read_text())["definitions"]["last_edited_time"]["lookback_window"])
 STREAMS = ["users", "pages", "data_sources", "databases", "blocks", "comments"]
 
 # These test no stream, or parts that the streams of a bundle show as well.

@@ -13,7 +13,6 @@ from fake_notion import stand_in
 from fake_notion.stand_in import StandIn
 from fake_notion.workspace import Workspace
 from source_notion import columns, run
-from source_notion.objects import LOOKBACK
 
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
@@ -71,7 +70,7 @@ def test_the_example_of_a_property_type_is_one_line_and_gives_a_typed_column(
     (line,) = blocks("Add a property type", "python")
     assert len(line.splitlines()) == 1
     added = eval(f"{{{line}}}", vars(columns).copy())
-    properties = {"Name": "title", "Stars": "rating"}
+    properties = {"Name": "title", "Stars": "review"}
     source = workspace.add_data_source(workspace.add_database(None, "Books"), properties=properties)
     workspace.add_row(source, {"Name": "Emma", "Stars": {"stars": 4}})
     stream = table_of(workspace, source)
@@ -81,12 +80,6 @@ def test_the_example_of_a_property_type_is_one_line_and_gives_a_typed_column(
     (after,) = sync(stream).records[stream]
 
     assert (before["Stars"], after["Stars"]) == ('{"stars":4}', 4)
-
-
-def test_the_lookback_of_the_manifest_is_that_of_the_modules() -> None:
-    cursor = yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))["definitions"]["last_edited_time"]
-
-    assert cursor["lookback_window"] == f"PT{LOOKBACK.total_seconds() / 60:.0f}M"
 
 
 def test_the_architecture_names_every_module_and_no_other() -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from conftest import CONFIG, STREAMS, TOKEN, Sync, catalog_of, check, discover, sync
+from conftest import CONFIG, LOOKBACK, STREAMS, TOKEN, Sync, catalog_of, check, discover, sync
 from loaders import Connector, SmallWorkspace, program, requests_made, table_of
 from test_configuration import expired_token, oauth
 from under_test import BUNDLE, Json, run
@@ -154,7 +154,7 @@ def test_the_state_is_not_later_than_the_beginning_of_the_sync_however_long_that
     def edit(request: Request) -> Answer:
         answer = request.normal()
         # The first row was read already, so its edit is for the next sync. The last one is read after its own.
-        workspace.edit_page(rows[0], began + timedelta(minutes=5))
+        workspace.edit_page(rows[0], began + LOOKBACK / 2)
         workspace.edit_page(rows[3], began + timedelta(minutes=40))
         return answer
 
@@ -164,9 +164,9 @@ def test_the_state_is_not_later_than_the_beginning_of_the_sync_however_long_that
     result = sync(table)
 
     assert result.ids(table) == rows
-    # The next sync goes back 10 minutes from there, and would not see the edit of the first row.
+    # From a later one, the next sync would not go back to the edit of the first row.
     state = datetime.strptime(result.state[table]["last_edited_time"], "%Y-%m-%dT%H:%M:%S.%f%z")
-    assert state <= began + timedelta(minutes=5) + timedelta(minutes=10)
+    assert state <= began + LOOKBACK / 2 + LOOKBACK
 
 
 def test_a_long_query_whose_cursor_becomes_invalid_starts_over_and_gives_each_row_once(

@@ -10,7 +10,7 @@ from airbyte_cdk.sources.declarative.requesters.error_handlers import default_er
 from airbyte_cdk.sources.streams.http import http_client
 from airbyte_cdk.sources.streams.http.requests_native_auth import abstract_oauth
 from airbyte_cdk.utils import traced_exception
-from conftest import MANIFEST, ROOT, SAMPLE, discover, serving, sync
+from conftest import LOOKBACK, MANIFEST, ROOT, SAMPLE, discover, serving, sync
 from loaders import tables
 
 from fake_notion.workspace import Workspace
@@ -62,7 +62,8 @@ def test_the_documents_link_to_each_other() -> None:
 
 
 def test_the_lookback_and_the_answers_of_notion_are_told_in_one_place() -> None:
-    lookback = [path.name for path in FOR_READERS for _ in re.findall(r"\b(?:10|ten) minutes", text_of(path))]
+    minutes = rf"\b{LOOKBACK.total_seconds() / 60:.0f} minutes"
+    lookback = [path.name for path in FOR_READERS for _ in re.findall(minutes, text_of(path))]
     answers = [
         path.name for path in FOR_READERS for _ in re.findall(r"^\| (?:429|409|401)\b", text_of(path), re.MULTILINE)
     ]

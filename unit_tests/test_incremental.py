@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from clock import Clock
-from conftest import each_request_takes, lists_pages, on_searches_for_pages, serving, sync
+from conftest import LOOKBACK, each_request_takes, lists_pages, on_searches_for_pages, serving, sync
 from loaders import Disorderly
 
 from fake_notion.objects import page_object
@@ -290,7 +290,7 @@ def test_pages_of_the_lookback_window_are_not_walked_again_when_they_have_settle
 
 def test_a_page_edited_just_before_its_walk_is_walked_again(workspace: Workspace, api: StandIn) -> None:
     now = datetime.now(timezone.utc)
-    fresh, settled = (workspace.add_page(last_edited_time=(now - timedelta(minutes=age)).isoformat()) for age in (3, 8))
+    fresh, settled = (workspace.add_page(last_edited_time=(now - LOOKBACK * age).isoformat()) for age in (0.3, 0.8))
     newest = workspace.add_page(last_edited_time=now.isoformat())
     first = sync("blocks")
 
