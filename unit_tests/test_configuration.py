@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 from airbyte_cdk.models import Type
+from clock import Clock
 from conftest import CONFIG, check, environment, sync
 from requests.adapters import HTTPAdapter
 from requests.exceptions import SSLError
@@ -15,6 +16,7 @@ from under_test import run
 
 from fake_notion.stand_in import Answer, StandIn, error, on, times
 from fake_notion.workspace import Workspace
+from source_notion.run import source_notion
 
 pytestmark = pytest.mark.usefixtures("prepared_manifest")
 
@@ -383,3 +385,47 @@ def test_file_links_that_notion_signs_are_not_logged(
     assert signature not in caplog.text + result.output.replace(json.dumps(link)[1:-1], "")
     bodies = [entry.body for entry in caplog.records if hasattr(entry, "body")]
     assert any("greenhouse.png?..." in body for body in bodies)
+
+
+def test_a_new_access_token_is_in_no_log(workspace: Workspace, api: StandIn) -> None:
+    page = workspace.add_page(title="Home")
+    credentials = oauth(expired_token(), refresh_token=api.refresh_token)
+    api.answer(on("GET", f"/v1/blocks/{page}/children", lambda _: error(404, "object_not_found", f"Not {api.token}.")))
+
+    result = sync("pages", "blocks", credentials=credentials)
+
+    (warning,) = (each for each in result.warnings if page in each)
+    assert "Not ****." in warning
+
+
+def test_the_earliest_start_date_is_possible(workspace: Workspace, api: StandIn) -> None:
+    page = workspace.add_page(title="Home")
+
+    assert check(**{**CONFIG, "start_date": "1970-01-01T00:00:00.000Z"}) == ("SUCCEEDED", None)
+    assert sync("pages", start_date="1970-01-01T00:00:00.000Z").ids("pages") == [page]
+
+
+def test_a_start_date_later_today_is_in_the_future(workspace: Workspace, api: StandIn, clock: Clock) -> None:
+    workspace.add_page(title="Home")
+    noon = datetime.now(timezone.utc).replace(hour=12, minute=0, second=0, microsecond=0)
+    clock.stand_still_at(noon)
+    soon = (noon + timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+    status, message = check(**{**CONFIG, "start_date": soon})
+
+    assert (status, "is in the future" in message) == ("FAILED", True)
+
+
+def test_check_looks_for_the_pages_of_the_scope_although_only_search_is_to_be_asked(
+    workspace: Workspace, api: StandIn
+) -> None:
+    workspace.add_page(title="Home")
+
+    status, message = check(**CONFIG, page_discovery="search", root_pages=["0123456789abcdef0123456789abcdef"])
+
+    assert (status, "is not shared with this connection" in message) == ("FAILED", True)
+
+
+def test_a_configuration_that_is_missing_is_named() -> None:
+    with pytest.raises(SystemExit, match=r"The configuration /missing\.json cannot be read: No such file"):
+        source_notion(["check", "--config", "/missing.json"])

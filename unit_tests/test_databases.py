@@ -866,3 +866,34 @@ def test_a_row_of_which_notion_gives_the_id_alone_is_left_out_with_a_warning(
     assert result.errors == {}
     (warning,) = result.warnings
     assert hidden in warning and "only its id" in warning
+
+
+def test_a_database_edited_exactly_at_the_start_date_is_read(workspace: Workspace, api: StandIn) -> None:
+    database = workspace.add_database(None, "Tasks", last_edited_time=day(5))
+    workspace.add_data_source(database, last_edited_time=day(5))
+
+    assert sync("databases", start_date=day(5)).ids("databases") == [database]
+
+
+def test_discover_fails_if_data_sources_cannot_be_listed(workspace: Workspace, api: StandIn, naps: list[float]) -> None:
+    workspace.add_data_source(workspace.add_database(None, "Tasks"))
+    api.answer(on("POST", "/v1/search", error(500, "internal_server_error", "Unexpected.")))
+
+    output = run("discover", CONFIG)
+
+    assert any("Notion returned an error" in each.trace.error.message for each in output.errors)
+
+
+def test_a_row_that_does_not_say_when_it_was_made_arrives(workspace: Workspace, api: StandIn) -> None:
+    source = workspace.add_data_source(workspace.add_database(None, "Tasks"), "Tasks")
+    rows = [workspace.add_row(source) for _ in range(3)]
+
+    def undated(request: Request) -> Any:
+        answer: Any = request.normal()
+        del answer.body["results"][1]["created_time"]
+        return answer
+
+    api.answer(on("POST", ".*/query", undated))
+    table = table_of(workspace, source)
+
+    assert sync(table).ids(table) == rows

@@ -1,5 +1,6 @@
 """What one sync could not ask, failed at or never came to, later ones bring, whatever happens in between."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from airbyte_cdk.sources.declarative.incremental.concurrent_partition_cursor imp
 from clock import Clock
 from conftest import CONFIG, Sync, each_request_takes, on_searches_for_pages, sync
 
-from fake_notion.stand_in import Answer, Request, StandIn, error, on
+from fake_notion.stand_in import Answer, Request, StandIn, error, on, times
 from fake_notion.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("prepared_manifest")
@@ -405,3 +406,154 @@ def test_pages_that_are_discovered_too_late_for_a_stream_are_named_and_arrive_wi
     assert "blocks discovered 2 pages after pages had ended" in warning and "until the next sync" in warning
     second = sync("pages", "blocks", state=first.state, keep_order=True)
     assert {*second.ids("pages")} >= {*team} and second.warnings == []
+
+
+def test_a_page_edited_again_in_its_minute_after_a_cut_arrives_with_the_sync_that_goes_on(
+    workspace: Workspace, api: StandIn, clock: Clock
+) -> None:
+    now = clock.began.replace(second=0)
+    clock.stand_still_at(now + timedelta(seconds=10))
+    pages = [workspace.add_page(title=str(number), last_edited_time=now) for number in range(6)]
+    for page in pages:
+        workspace.add_block(page, text="Text", last_edited_time=now)
+    api.answer(on("GET", ".*/children", lambda _: clock.forward(60)))
+    state, read = cut_off(sync("blocks", num_workers=1), "blocks", after=2)
+    (page,) = (each for each in pages if read[0] in blocks_of(workspace, each))
+    added = workspace.add_block(page, text="More", last_edited_time=now)
+    workspace.edit_page(page, now)
+
+    last = sync("blocks", state={"blocks": state}, num_workers=1)
+
+    assert added in last.ids("blocks")
+
+
+def test_of_pages_edited_in_one_minute_none_is_passed_by_after_a_cut(
+    workspace: Workspace, api: StandIn, clock: Clock
+) -> None:
+    pages = {workspace.add_page(title=str(number), last_edited_time=march(1)) for number in range(12)}
+    workspace.add_page(title="Later", last_edited_time=march(20))
+    api.answer(each_request_takes(60, clock))
+    state, read = cut_off(sync("page_markdown", num_workers=1), "page_markdown", after=3)
+
+    last = sync("page_markdown", state={"page_markdown": state}, num_workers=1)
+
+    assert len(read) < len(pages) and pages <= {*read, *last.ids("page_markdown")}
+
+
+def test_a_sync_that_is_cut_off_twice_reads_only_what_was_open_again(
+    workspace: Workspace, api: StandIn, clock: Clock, naps: list[float]
+) -> None:
+    source = workspace.add_data_source(workspace.add_database(None, "Tasks"), "Tasks", last_edited_time=march(1))
+    rows = [workspace.add_row(source, last_edited_time=march(1)) for _ in range(3)]
+    workspace.unsearchable.update(rows)
+    for day in range(2, 20):
+        workspace.add_page(title=f"{day}", last_edited_time=march(day))
+    api.answer(on("POST", f"/v1/data_sources/{source}/query", BROKEN))
+    api.answer(each_request_takes(60, clock))
+    first, read = cut_off(sync("page_markdown", num_workers=1), "page_markdown", after=10)
+    api.reset_rules()
+    api.answer(each_request_takes(60, clock))
+    resumed = sync("page_markdown", state={"page_markdown": first}, num_workers=1)
+    second, read_then = cut_off(resumed, "page_markdown", after=2)
+
+    last = sync("page_markdown", state={"page_markdown": second}, num_workers=1)
+
+    assert {*rows} <= {*read_then, *last.ids("page_markdown")}
+    assert len({*read} & {*last.ids("page_markdown")}) <= 3
+
+
+def test_owed_rows_arrive_although_the_sync_that_reads_them_is_cut_off(
+    workspace: Workspace, api: StandIn, clock: Clock, naps: list[float]
+) -> None:
+    source = workspace.add_data_source(workspace.add_database(None, "Tasks"), "Tasks", last_edited_time=march(1))
+    rows = [workspace.add_row(source, last_edited_time=march(day)) for day in range(2, 10)]
+    workspace.unsearchable.update(rows)
+    workspace.add_page(title="Later", last_edited_time=march(20))
+    api.answer(on("POST", f"/v1/data_sources/{source}/query", BROKEN))
+    owing = sync("page_markdown")
+    api.reset_rules()
+    api.answer(each_request_takes(60, clock))
+    state, read = cut_off(sync("page_markdown", state=owing.state, num_workers=1), "page_markdown", after=3)
+
+    last = sync("page_markdown", state={"page_markdown": state}, num_workers=1)
+
+    assert len(read) < len(rows) and {*rows} <= {*read, *last.ids("page_markdown")}
+
+
+def test_comments_on_pages_that_a_stopped_sync_never_came_to_arrive_although_the_next_one_is_cut_off(
+    workspace: Workspace, api: StandIn, clock: Clock
+) -> None:
+    pages = [workspace.add_page(title=str(number)) for number in range(150)]
+    comments = {workspace.add_comment(pages[0], "Newest", "2026-11-20T10:00:00.000Z")}
+    comments |= {workspace.add_comment(page, "Older", march(1)) for page in pages[1:]}
+    asked: list[str] = []
+
+    def expire(request: Request) -> Any:
+        asked.append(request.path)
+        return error(401, "unauthorized", "API token is invalid.") if len(asked) > 10 else None
+
+    api.answer(on("GET", "/v1/comments", expire))
+    stopped = sync("comments", num_workers=1)
+    assert stopped.errors and len(asked) < 150
+    api.reset_rules()
+    api.answer(each_request_takes(60, clock))
+    state, read = cut_off(sync("comments", state=stopped.state, num_workers=1), "comments", after=5)
+    api.reset_rules()
+
+    last = sync("comments", state={"comments": state})
+
+    assert {*stopped.ids("comments"), *read, *last.ids("comments")} == comments
+
+
+def test_pages_two_levels_within_one_that_failed_arrive(workspace: Workspace, api: StandIn, naps: list[float]) -> None:
+    home = workspace.add_page(title="Home", last_edited_time=march(1))
+    before = sync("blocks")
+    child = workspace.add_page(home, "Child", created_time=march(5))
+    grandchild = workspace.add_page(child, "Grandchild", created_time=march(5))
+    workspace.add_block(grandchild, text="Text")
+    for page in (child, home):
+        workspace.edit_page(page, march(5))
+    workspace.unsearchable |= {child, grandchild}
+    workspace.add_page(title="Later", last_edited_time=march(20))
+    api.answer(on("GET", f"/v1/blocks/{home}/children", BROKEN))
+    failing = sync("blocks", state=before.state)
+
+    syncs = two_more_syncs(api, failing, "blocks")
+
+    assert delivered("blocks", *syncs) >= blocks_of(workspace, grandchild)
+
+
+def test_a_stream_over_pages_alone_that_is_cut_off_forgets_nothing_that_it_knows(
+    workspace: Workspace, api: StandIn, clock: Clock
+) -> None:
+    home = workspace.add_page(title="Home", last_edited_time=march(1))
+    child = workspace.add_page(home, "Child", created_time=march(2))
+    workspace.edit_page(home, march(2))
+    workspace.unsearchable.add(child)
+    workspace.add_page(title="Later", last_edited_time=march(20))
+    before = sync("blocks", "page_markdown")
+    for day in range(21, 28):
+        workspace.add_page(title=f"{day}", last_edited_time=march(day))
+    api.answer(each_request_takes(60, clock))
+    alone = sync("page_markdown", state=before.state, num_workers=1)
+    state, _ = cut_off(alone, "page_markdown", after=2)
+
+    last = sync("blocks", "page_markdown", state={**before.state, "page_markdown": state})
+
+    assert child in before.ids("page_markdown") and child not in last.ids("page_markdown")
+
+
+def test_a_stream_that_discovers_what_another_one_could_not_gives_no_advice_about_the_catalog(
+    workspace: Workspace, api: StandIn, naps: list[float]
+) -> None:
+    home = workspace.add_page(title="Home", last_edited_time=march(1))
+    child = workspace.add_page(home, "Child", created_time=march(2))
+    workspace.add_block(child, "image", hosted="w/a.png")
+    workspace.edit_page(home, march(2))
+    workspace.unsearchable.add(child)
+    api.answer(times(8, on("GET", f"/v1/blocks/{home}/children", BROKEN)))  # as often as `blocks` tries
+
+    result = sync("blocks", "files")
+
+    assert len(result.ids("files")) == 1 and "blocks" in result.errors
+    assert not any("the top of the catalog" in each for each in result.warnings)

@@ -883,3 +883,38 @@ def test_moving_a_page_to_the_trash_shows_up_in_the_next_sync(
 
     (page,) = second.records["trashed_pages"]
     assert (page["id"], page["in_trash"]) == (tree["plan"], True)
+
+
+def test_check_says_that_a_page_of_the_scope_is_not_answered(
+    workspace: Workspace, api: StandIn, naps: list[float]
+) -> None:
+    home = workspace.add_page(title="Home")
+    api.answer(on("GET", f"/v1/pages/{home}", error(500, "internal_server_error", "Unexpected.")))
+
+    status, message = check(**CONFIG, root_pages=[home])
+
+    assert (status, "Notion returned an error" in message, "not shared" in message) == ("FAILED", True, False)
+
+
+def test_a_database_of_the_scope_that_is_not_answered_is_not_said_to_be_gone(
+    workspace: Workspace, api: StandIn, naps: list[float]
+) -> None:
+    database = workspace.add_database(workspace.add_page(title="Home"), "Tasks")
+    workspace.add_row(workspace.add_data_source(database))
+    api.answer(on("GET", f"/v1/databases/{database}", error(500, "internal_server_error", "Unexpected.")))
+
+    result = sync("pages", root_pages=[database])
+
+    assert any(f"Could not get databases/{database}" in each for each in result.warnings)
+    assert not any("no longer shared" in each for each in result.warnings)
+
+
+def test_the_path_of_a_row_costs_no_request_for_its_database(workspace: Workspace, api: StandIn) -> None:
+    home = workspace.add_page(title="Home")
+    row = workspace.add_row(workspace.add_data_source(workspace.add_database(home, "Tasks"), "Tasks"), {"Name": "One"})
+
+    result = sync("pages")
+
+    (page,) = (each for each in result.records["pages"] if each["id"] == row)
+    assert page["path_titles"] == ["Home", "Tasks"]
+    assert not any(request.path.startswith("/v1/databases/") for request in api.requests)

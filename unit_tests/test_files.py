@@ -522,3 +522,52 @@ def test_a_deep_path_fits_into_the_keys_of_object_stores(workspace: Workspace, a
     (file,) = result.files.values()
     assert len(file.source_file_relative_path.encode()) <= 1024
     assert file.source_file_relative_path.endswith(".png")
+
+
+def test_no_folder_of_a_file_ends_in_a_blank_although_its_title_is_cut(workspace: Workspace, api: StandIn) -> None:
+    page = workspace.add_page(title="x" * 49 + " and more")
+    block = workspace.add_block(page, "image", hosted="w/a.png")
+
+    result = sync("files", fetch_files=True)
+
+    folders = result.files[block].source_file_relative_path.split("/")[:-1]
+    assert folders == ["files", "x" * 49]
+
+
+@pytest.mark.parametrize("name", [None, ""])
+def test_a_file_whose_name_is_empty_has_that_of_its_link(workspace: Workspace, api: StandIn, name: Any) -> None:
+    page = workspace.add_page(title="Home")
+    block = workspace.add_block(page, "image", hosted="w/a.png")
+
+    def unnamed(request: Request) -> Any:
+        answer: Any = request.normal()
+        for each in answer.body["results"]:
+            each["image"]["name"] = name
+        return answer
+
+    api.answer(on("GET", f"/v1/blocks/{page}/children", unnamed))
+
+    (file,) = sync("files").records["files"]
+
+    assert (file["id"], file["name"]) == (block, "a.png")
+
+
+def test_a_page_that_holds_nothing_but_a_picture_from_elsewhere_is_no_page_without_files(
+    workspace: Workspace, api: StandIn
+) -> None:
+    page = workspace.add_page(
+        title="Home", cover={"type": "external", "external": {"url": "https://example.com/a.png"}}
+    )
+
+    assert sync("files").ids("files") == [f"{page}/cover"]
+
+
+def test_the_page_that_holds_a_file_is_asked_for_as_often_as_anything(
+    workspace: Workspace, api: StandIn, naps: list[float]
+) -> None:
+    page = workspace.add_page(title="Home", icon=hosted_file("w/a.png"))
+    api.answer(times(7, on("GET", f"/v1/pages/{page}", error(500, "internal_server_error", "Unexpected."))))
+
+    result = sync("files")
+
+    assert (result.ids("files"), result.errors) == ([f"{page}/icon"], {})

@@ -608,3 +608,83 @@ def test_a_comment_on_a_page_walked_before_a_cut_arrives_with_the_sync_after(
 
     assert resumed.ids("comments") == [ahead]
     assert set(after.ids("comments")) == {behind, ahead}
+
+
+def test_items_that_search_shows_far_out_of_place_in_an_answer_are_found() -> None:
+    workspace = Disorderly()
+    start = datetime(2026, 3, 1, tzinfo=timezone.utc)
+    pages = [
+        workspace.add_page(title=str(number), last_edited_time=(start + timedelta(hours=number)).isoformat())
+        for number in range(200)
+    ]
+    with serving(workspace):
+        first = sync("pages", page_discovery="search")
+        workspace.edit_page(pages[0], march(20))
+        workspace.places_back = {pages[0]: 80.5}
+        second = sync("pages", state=first.state, page_discovery="search")
+
+    assert pages[0] in second.ids("pages")
+
+
+def test_a_clock_that_is_slow_hides_nothing(workspace: Workspace, api: StandIn, clock: Clock) -> None:
+    database = workspace.add_database(None, "Tasks")
+    source = workspace.add_data_source(database, last_edited_time=clock.began - timedelta(minutes=30))
+    page = workspace.add_page(title="Home", last_edited_time=clock.began - timedelta(minutes=30))
+    first = sync("pages", "data_sources")
+    workspace.edit_data_source(source, clock.began)
+    workspace.edit_page(page, clock.began)
+    clock.stand_still_at(clock.began - timedelta(hours=2))
+
+    second = sync("pages", "data_sources", state=first.state)
+
+    assert (second.ids("pages"), second.ids("data_sources")) == ([page], [source])
+
+
+def test_the_state_is_not_later_than_the_first_answer_of_the_sync(
+    workspace: Workspace, api: StandIn, clock: Clock
+) -> None:
+    workspace.max_page_size = 2
+    database = workspace.add_database(None, "Tasks")
+    sources = [workspace.add_data_source(database, str(day), last_edited_time=march(day)) for day in range(1, 5)]
+
+    edited: list[str] = []
+
+    def edit(request: Request) -> None:
+        if (request.body or {}).get("start_cursor") and not edited:
+            clock.forward(3600)
+            workspace.edit_data_source(sources[0], clock.began + timedelta(minutes=55))
+            edited.append(sources[0])
+
+    api.answer(on("POST", "/v1/search", edit))
+
+    result = sync("data_sources")
+
+    assert sources[0] in result.ids("data_sources")
+    state = datetime.strptime(result.state["data_sources"]["last_edited_time"], "%Y-%m-%dT%H:%M:%S.%f%z")
+    assert state <= clock.began + timedelta(minutes=1)
+
+
+def test_pages_that_are_read_within_half_a_minute_share_a_state(
+    workspace: Workspace, api: StandIn, clock: Clock
+) -> None:
+    clock.stand_still_at(clock.began)
+    for number in range(100):
+        workspace.add_page(title=str(number))
+
+    result = sync("page_markdown", num_workers=4)
+
+    assert len(result.ids("page_markdown")) == 100
+    assert len(result.states) <= 3
+
+
+def test_comments_on_old_pages_arrive_with_a_state_of_the_first_version(workspace: Workspace, api: StandIn) -> None:
+    page = workspace.add_page(title="Old", last_edited_time=march(1))
+    comment = workspace.add_comment(page, "New", march(15))
+    state = {
+        "use_global_cursor": True,
+        "state": {"last_edited_time": march(10)},
+        "lookback_window": 0,
+        "parent_state": {"pages": {"last_edited_time": march(10)}},
+    }
+
+    assert sync("comments", state={"comments": state}).ids("comments") == [comment]

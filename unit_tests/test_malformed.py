@@ -13,7 +13,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from loaders import table_of
 
-from fake_notion.stand_in import Answer, Request
+from fake_notion.stand_in import Answer, Request, StandIn
 from fake_notion.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("prepared_manifest")
@@ -176,3 +176,15 @@ def test_any_field_of_any_object_null_missing_or_of_another_type_costs_that_obje
     whole = [*read(garden)]
 
     assert lost(garden, whole, Broken(kind, objects[kind]["id"], path, value)) == []
+
+
+def test_an_integer_of_19_digits_is_a_float(workspace: Workspace, api: StandIn) -> None:
+    source = workspace.add_data_source(
+        workspace.add_database(None, "Tasks"), properties={"Name": "title", "N": "number"}
+    )
+    workspace.add_row(source, {"Name": "Large", "N": 9_999_999_999_999_999_999})
+
+    (page,) = sync("pages").records["pages"]
+
+    (number,) = (each["value"]["number"] for each in page["properties"] if each["name"] == "N")
+    assert isinstance(number, float)

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from typing import Optional
+from typing import Any, Optional
 
 import pytest
 from conftest import SAMPLE, Sync, cases, serving, sync
@@ -12,7 +12,7 @@ from test_recordings import NOT_BLOCKS, RECORDINGS, recorded
 from under_test import Json
 
 from fake_notion.entries import block
-from fake_notion.stand_in import Answer, Request, Rule, on
+from fake_notion.stand_in import Answer, Request, Rule, StandIn, on
 from fake_notion.values import date, equation, mention, mention_page, plain_text, text
 from fake_notion.workspace import Workspace
 
@@ -380,3 +380,16 @@ def test_no_word_of_the_recorded_blocks_is_missing(version: str) -> None:
 
     assert len(result.ids("blocks")) > 150
     assert missing_words(result) == {}
+
+
+def test_a_bracket_before_a_link_is_text(workspace: Workspace, api: StandIn) -> None:
+    page = workspace.add_page(title="Home")
+
+    def markdown(request: Request) -> Any:
+        answer: Any = request.normal()
+        answer.body["markdown"] = "A [b [link](https://example.com)"
+        return answer
+
+    api.answer(on("GET", f"/v1/pages/{page}/markdown", markdown))
+
+    assert [each["plain_text"] for each in sync("page_markdown").records["page_markdown"]] == ["A [b link"]

@@ -987,3 +987,41 @@ def test_a_search_that_says_it_is_incomplete_is_taken_as_far_as_it_goes_with_a_w
     assert sorted(result.ids("pages")) == sorted(pages[50:])
     (warning,) = result.warnings
     assert "the stream pages only its newest 200 items" in warning
+
+
+def test_markdown_that_notion_cannot_make_in_time_is_asked_for_again(
+    workspace: Workspace, api: StandIn, naps: list[float]
+) -> None:
+    page = workspace.add_page(title="Home")
+    unavailable = error(503, "service_unavailable", "Unavailable.")
+    api.answer(times(7, on("GET", f"/v1/pages/{page}/markdown", unavailable)))
+
+    result = sync("page_markdown")
+
+    assert (result.ids("page_markdown"), result.errors) == ([page], {})
+
+
+@pytest.mark.parametrize(("number", "is_cut"), [(10, False), (11, True)])
+def test_ten_pages_that_fail_for_one_reason_are_all_named(
+    workspace: Workspace, api: StandIn, naps: list[float], number: int, is_cut: bool
+) -> None:
+    for title in range(number):
+        workspace.add_page(title=str(title))
+    api.answer(on("GET", "/v1/blocks/.*/children", error(400, "invalid_request", "Not so.")))
+
+    result = sync("blocks")
+
+    (warning,) = (each for each in result.warnings if "could not read" in each)
+    assert (f"could not read {number} pages" in warning, " …," in warning) == (True, is_cut)
+
+
+def test_what_was_skipped_is_summed_up_once(workspace: Workspace, api: StandIn) -> None:
+    home = workspace.add_page(title="Home")
+    databases = [workspace.add_database(home, title) for title in ("One", "Two")]
+    for database in databases:
+        workspace.add_data_source(database)
+    api.answer(on("GET", f"/v1/databases/{databases[0]}", error(404, "object_not_found", "Gone.")))
+
+    result = sync("databases")
+
+    assert len([each for each in result.warnings if "in total" in each]) == 1

@@ -9,7 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from airbyte_cdk.sources.declarative.parsers.manifest_reference_resolver import ManifestReferenceResolver
 from conftest import MANIFEST, ROOT
+
+from source_notion import run
 
 PACKAGE = ROOT / "source_notion"
 FILES = sorted(PACKAGE.glob("*.py"))
@@ -104,6 +107,18 @@ def test_no_class_overrides_or_uses_another_private_name_of_the_runtime(path: Pa
                 source = inspect.getsource(base)
                 theirs = set(re.findall(r"\bself\.(_[a-z]\w*)", source)) | set(re.findall(r"def (_[a-z]\w*)", source))
                 assert mine & theirs <= PRIVATE_NAMES, ours.__name__
+
+
+def test_all_streams_over_pages_are_in_the_group_that_is_read_one_after_another() -> None:
+    manifest = ManifestReferenceResolver().preprocess_manifest(run.manifest())
+    over_pages = [
+        stream["name"]
+        for stream in manifest["streams"]
+        if stream.get("retriever", {}).get("partition_router", {}).get("class_name") == "source_notion.pages.PageRouter"
+    ]
+
+    assert len(over_pages) > 1
+    assert [stream["name"] for stream in manifest["stream_groups"]["over_pages"]["streams"]] == over_pages
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
