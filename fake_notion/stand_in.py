@@ -486,7 +486,7 @@ def _response(answer: Answer, stays: bool) -> bytes:
     headers["Connection"] = "keep-alive" if stays else "close"
     headers["Date"] = formatdate(usegmt=True)
     headers.update(answer.headers)
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items() if value)
     head = f"HTTP/1.1 {answer.status} {_REASONS.get(answer.status, 'Unknown')}\r\n{lines}\r\n"
     return head.encode("latin-1") + (content[: len(content) // 2] if answer.truncate else content)
 

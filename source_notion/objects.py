@@ -11,6 +11,7 @@ from typing import Any, Optional, TypedDict
 from urllib.parse import parse_qs, urlsplit
 
 from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 
@@ -147,6 +148,6 @@ def transient_error(message: str) -> AirbyteTracedException:
 
 
 def reason_of(error: Exception) -> str:
-    """What an error says to people, without what the runtime adds."""
-    message = str(getattr(error, "message", None) or error)
+    """What an error says to people, without what the runtime adds, and without secrets that Notion may repeat."""
+    message = filter_secrets(str(getattr(error, "message", None) or error))
     return message.removeprefix("Exhausted available request attempts. Please see logs for more details. Exception: ")

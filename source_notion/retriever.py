@@ -27,6 +27,7 @@ from airbyte_cdk.sources.streams.concurrent.cursor import Cursor
 from airbyte_cdk.sources.streams.core import StreamData
 from airbyte_cdk.sources.streams.http.page_size_reduction_exception import PageSizeReductionRequiredException
 from airbyte_cdk.sources.types import Record, StreamSlice
+from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_notion.objects import config_error, fields_of, reason_of, transient_error
@@ -252,10 +253,11 @@ class NotionRetriever(SimpleRetriever):
         except PageSizeReductionRequiredException:
             raise  # the runtime asks for a smaller page
         except AirbyteTracedException as error:
-            # Without the name of this retriever: the error is that of the stream that reads.
+            # Without the name of this retriever: the error is that of the stream that reads. Without secrets, which Notion
+            # may repeat: the runtime cuts them out of the log only.
             raise AirbyteTracedException(
-                message=reason_of(error), internal_message=error.internal_message, failure_type=error.failure_type
-            ) from error
+                filter_secrets(str(error.internal_message)), reason_of(error), error.failure_type
+            ) from None
         if not response.ok:  # the error handler ignores it
             self.skip_ignored(stream_slice, response)
         if getattr(response, "lost_characters", False):

@@ -84,6 +84,7 @@ class Sync:
         infos: the texts of what it said besides.
         warnings: the texts of the warnings.
         errors: the messages for people, by stream; "" for the sync as a whole.
+        failure_types: the types of these errors, as the platform takes them.
         output: everything it printed, as text.
     """
 
@@ -94,6 +95,7 @@ class Sync:
     infos: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     errors: dict[str, str] = field(default_factory=dict)
+    failure_types: dict[str, str] = field(default_factory=dict)
     output: str = ""
 
     @property
@@ -158,6 +160,7 @@ def sync(
         error = message.trace.error
         stream = error.stream_descriptor.name if error.stream_descriptor else ""
         result.errors.setdefault(stream, error.message)
+        result.failure_types.setdefault(stream, error.failure_type.value)
     return result
 
 

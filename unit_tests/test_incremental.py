@@ -275,6 +275,15 @@ def test_a_page_edited_in_the_minute_of_the_state_is_walked_again_if_this_machin
     assert added in second.ids("blocks")
 
 
+def test_a_proxy_that_drops_the_date_of_each_answer_costs_no_record(workspace: Workspace, api: StandIn) -> None:
+    pages = ten_pages(workspace)
+    api.answer(lambda request: replace(request.normal(), headers={"Date": ""}))
+
+    result = sync("pages")
+
+    assert (same(result.ids("pages"), pages), result.errors) == (True, {})
+
+
 def test_pages_of_the_lookback_window_are_not_walked_again_when_they_have_settled(
     workspace: Workspace, api: StandIn
 ) -> None:

@@ -1025,3 +1025,30 @@ def test_what_was_skipped_is_summed_up_once(workspace: Workspace, api: StandIn) 
     result = sync("databases")
 
     assert len([each for each in result.warnings if "in total" in each]) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (error(401, "unauthorized", "API token is invalid."), "config_error"),
+        (error(500, "internal_server_error", "Unexpected."), "transient_error"),
+    ],
+    ids=["a token", "an outage"],
+)
+def test_an_error_says_whether_to_mend_the_settings_or_to_wait(
+    workspace: Workspace, api: StandIn, naps: list[float], answer: Answer, kind: str
+) -> None:
+    api.answer(on("GET", "/v1/users", answer))
+
+    result = sync("users")
+
+    assert result.failure_types["users"] == kind
+
+
+def test_a_token_that_notion_repeats_is_in_no_message(workspace: Workspace, api: StandIn) -> None:
+    api.answer(on("GET", "/v1/users", error(400, "invalid_request", f"Not {api.token}.")))
+
+    result = sync("users")
+
+    assert "Not ****." in result.errors["users"]
+    assert api.token not in result.output
