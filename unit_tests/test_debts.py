@@ -376,6 +376,25 @@ def test_a_failed_page_that_is_deleted_since_is_forgotten_by_a_sync_that_is_limi
     assert states == [{page: CONFIG["start_date"]}, {}]
 
 
+def test_a_failed_page_that_is_not_answered_by_a_sync_that_is_limited_to_search_stays_due(
+    workspace: Workspace, api: StandIn, naps: list[float]
+) -> None:
+    page = workspace.add_page(title="Home", last_edited_time=march(1))
+    text = workspace.add_block(page, text="Text")
+    workspace.add_page(title="Later", last_edited_time=march(20))
+    api.answer(on("GET", f"/v1/blocks/{page}/children", BROKEN))
+    failing = sync("blocks")
+    workspace.unsearchable.add(page)
+    api.reset_rules()
+    api.answer(on("GET", f"/v1/pages/{page}", BROKEN))
+    unanswered = sync("blocks", state=failing.state, page_discovery="search")
+    api.reset_rules()
+
+    last = sync("blocks", state=unanswered.state, page_discovery="search")
+
+    assert (unanswered.ids("blocks"), last.ids("blocks")) == ([], [text])
+
+
 def test_a_row_of_which_search_shows_an_older_version_arrives_as_its_query_shows_it(
     workspace: Workspace, api: StandIn
 ) -> None:
@@ -444,7 +463,7 @@ def test_a_sync_that_is_cut_off_twice_reads_only_what_was_open_again(
     workspace: Workspace, api: StandIn, clock: Clock, naps: list[float]
 ) -> None:
     source = workspace.add_data_source(workspace.add_database(None, "Tasks"), "Tasks", last_edited_time=march(1))
-    rows = [workspace.add_row(source, last_edited_time=march(1)) for _ in range(3)]
+    rows = [workspace.add_row(source, last_edited_time=march(1)) for _ in range(8)]
     workspace.unsearchable.update(rows)
     for day in range(2, 20):
         workspace.add_page(title=f"{day}", last_edited_time=march(day))

@@ -129,6 +129,28 @@ def test_429_with_a_shorter_wait_that_was_under_way_shortens_no_wait(
     assert min(others) - first > 3.5
 
 
+def test_refusals_at_the_same_time_lengthen_the_wait_once(
+    workspace: Workspace, pages: list[str], api: StandIn, naps: list[float]
+) -> None:
+    for page in pages[10:]:
+        workspace.trash_page(page)
+    refusals = iter([rate_limited(0)] * 4)
+    all_are_asked = Barrier(4, timeout=20)
+
+    def refuse_four_at_once(_: Request) -> Optional[Answer]:
+        refusal = next(refusals, None)
+        if refusal:
+            all_are_asked.wait()
+        return refusal
+
+    api.answer(on("GET", COMMENTS, refuse_four_at_once))
+
+    result = sync("comments", num_workers=4)
+
+    assert len(result.ids("comments")) == 3
+    assert naps and max(naps) <= 2
+
+
 def test_429_on_one_stream_lets_every_other_one_with_the_same_token_wait(
     workspace: Workspace, pages: list[str], api: StandIn, clock: Clock
 ) -> None:
