@@ -52,7 +52,7 @@ def test_check_is_content_with_a_shared_database_that_has_no_rows(workspace: Wor
 
 
 def test_check_says_that_the_token_is_wrong(workspace: Workspace, api: StandIn) -> None:
-    status, message = check(credentials={"auth_type": "token", "token": "wrong"})
+    status, message = check(credentials={"auth_type": "token", "token": "ntn_wrong"})
 
     assert status == "FAILED"
     assert "Notion does not accept the access token: it is wrong, expired or revoked." in message
