@@ -75,7 +75,8 @@ def hidden_database(workspace: Workspace) -> tuple[str, str, str, set[str]]:
     return home, database, source, rows
 
 
-def test_comments_on_pages_that_a_stopped_sync_never_came_to_arrive(workspace: Workspace, api: StandIn) -> None:
+def stopped_among_comments(workspace: Workspace, api: StandIn) -> tuple[Sync, set[str]]:
+    """A sync that stops after a few pages, and the comments of all; the newest is on the first page."""
     pages = [workspace.add_page(title=str(number)) for number in range(150)]
     comments = {workspace.add_comment(pages[0], "Newest", "2026-11-20T10:00:00.000Z")}
     comments |= {workspace.add_comment(page, "Older", march(1)) for page in pages[1:]}
@@ -86,10 +87,15 @@ def test_comments_on_pages_that_a_stopped_sync_never_came_to_arrive(workspace: W
         return error(401, "unauthorized", "API token is invalid.") if len(asked) > 10 else None
 
     api.answer(on("GET", "/v1/comments", expire))
-    first = sync("comments", num_workers=1)
-    assert first.errors and len(asked) < 150
+    stopped = sync("comments", num_workers=1)
+    assert stopped.errors and len(asked) < 150
+    return stopped, comments
 
-    assert delivered("comments", first, *two_more_syncs(api, first, "comments")) == comments
+
+def test_comments_on_pages_that_a_stopped_sync_never_came_to_arrive(workspace: Workspace, api: StandIn) -> None:
+    stopped, comments = stopped_among_comments(workspace, api)
+
+    assert delivered("comments", stopped, *two_more_syncs(api, stopped, "comments")) == comments
 
 
 def test_comments_on_pages_that_a_failed_sync_never_came_to_arrive(
@@ -502,18 +508,7 @@ def test_owed_rows_arrive_although_the_sync_that_reads_them_is_cut_off(
 def test_comments_on_pages_that_a_stopped_sync_never_came_to_arrive_although_the_next_one_is_cut_off(
     workspace: Workspace, api: StandIn, clock: Clock
 ) -> None:
-    pages = [workspace.add_page(title=str(number)) for number in range(150)]
-    comments = {workspace.add_comment(pages[0], "Newest", "2026-11-20T10:00:00.000Z")}
-    comments |= {workspace.add_comment(page, "Older", march(1)) for page in pages[1:]}
-    asked: list[str] = []
-
-    def expire(request: Request) -> Any:
-        asked.append(request.path)
-        return error(401, "unauthorized", "API token is invalid.") if len(asked) > 10 else None
-
-    api.answer(on("GET", "/v1/comments", expire))
-    stopped = sync("comments", num_workers=1)
-    assert stopped.errors and len(asked) < 150
+    stopped, comments = stopped_among_comments(workspace, api)
     api.reset_rules()
     api.answer(each_request_takes(60, clock))
     state, read = cut_off(sync("comments", state=stopped.state, num_workers=1), "comments", after=5)
@@ -540,26 +535,6 @@ def test_pages_two_levels_within_one_that_failed_arrive(workspace: Workspace, ap
     syncs = two_more_syncs(api, failing, "blocks")
 
     assert delivered("blocks", *syncs) >= blocks_of(workspace, grandchild)
-
-
-def test_a_stream_over_pages_alone_that_is_cut_off_forgets_nothing_that_it_knows(
-    workspace: Workspace, api: StandIn, clock: Clock
-) -> None:
-    home = workspace.add_page(title="Home", last_edited_time=march(1))
-    child = workspace.add_page(home, "Child", created_time=march(2))
-    workspace.edit_page(home, march(2))
-    workspace.unsearchable.add(child)
-    workspace.add_page(title="Later", last_edited_time=march(20))
-    before = sync("blocks", "page_markdown")
-    for day in range(21, 28):
-        workspace.add_page(title=f"{day}", last_edited_time=march(day))
-    api.answer(each_request_takes(60, clock))
-    alone = sync("page_markdown", state=before.state, num_workers=1)
-    state, _ = cut_off(alone, "page_markdown", after=2)
-
-    last = sync("blocks", "page_markdown", state={**before.state, "page_markdown": state})
-
-    assert child in before.ids("page_markdown") and child not in last.ids("page_markdown")
 
 
 def test_a_stream_that_discovers_what_another_one_could_not_gives_no_advice_about_the_catalog(

@@ -129,28 +129,6 @@ def test_429_with_a_shorter_wait_that_was_under_way_shortens_no_wait(
     assert min(others) - first > 3.5
 
 
-def test_refusals_at_the_same_time_lengthen_the_wait_once(
-    workspace: Workspace, pages: list[str], api: StandIn, naps: list[float]
-) -> None:
-    for page in pages[10:]:
-        workspace.trash_page(page)
-    refusals = iter([rate_limited(0)] * 4)
-    all_are_asked = Barrier(4, timeout=20)
-
-    def refuse_four_at_once(_: Request) -> Optional[Answer]:
-        refusal = next(refusals, None)
-        if refusal:
-            all_are_asked.wait()
-        return refusal
-
-    api.answer(on("GET", COMMENTS, refuse_four_at_once))
-
-    result = sync("comments", num_workers=4)
-
-    assert len(result.ids("comments")) == 3
-    assert naps and max(naps) <= 2
-
-
 def test_429_on_one_stream_lets_every_other_one_with_the_same_token_wait(
     workspace: Workspace, pages: list[str], api: StandIn, clock: Clock
 ) -> None:
@@ -1035,18 +1013,6 @@ def test_ten_pages_that_fail_for_one_reason_are_all_named(
 
     (warning,) = (each for each in result.warnings if "could not read" in each)
     assert (f"could not read {number} pages" in warning, " …," in warning) == (True, is_cut)
-
-
-def test_what_was_skipped_is_summed_up_once(workspace: Workspace, api: StandIn) -> None:
-    home = workspace.add_page(title="Home")
-    databases = [workspace.add_database(home, title) for title in ("One", "Two")]
-    for database in databases:
-        workspace.add_data_source(database)
-    api.answer(on("GET", f"/v1/databases/{databases[0]}", error(404, "object_not_found", "Gone.")))
-
-    result = sync("databases")
-
-    assert len([each for each in result.warnings if "in total" in each]) == 1
 
 
 @pytest.mark.parametrize(
